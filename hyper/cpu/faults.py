@@ -1,0 +1,40 @@
+"""Exceptions of the processor (SDM vol. 3, table 6-1) and the RPython exceptions that carry control out of an instruction."""
+
+DE, DB, NMI, BP, OF, BR, UD, NM, DF, TS, NP, SS, GP, PF, MF, AC, MC, XM = 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 17, 18, 19
+
+MNEMONICS = {DE: '#DE', DB: '#DB', NMI: 'NMI', BP: '#BP', OF: '#OF', BR: '#BR', UD: '#UD', NM: '#NM', DF: '#DF', TS: '#TS', NP: '#NP',
+             SS: '#SS', GP: '#GP', PF: '#PF', MF: '#MF', AC: '#AC', MC: '#MC', XM: '#XM'}
+
+NO_ERROR_CODE = -1
+
+# page-fault error code (SDM vol. 3, 4.7)
+PF_PRESENT, PF_WRITE, PF_USER, PF_RESERVED, PF_FETCH = 1, 2, 4, 8, 16
+
+
+class GuestFault(Exception):
+    """A fault of the running instruction: it has changed nothing that the guest can see.
+
+    vector: 0-31; error: 16- or 32-bit error code, or NO_ERROR_CODE; address: the linear address for a page fault (CR2)."""
+
+    def __init__(self, vector, error=NO_ERROR_CODE, address=0):
+        self.vector = vector
+        self.error = error
+        self.address = address
+
+
+class VMExit(Exception):
+    """The processor left VMX non-root operation; the VMCS and `System` hold everything. Raised only inside slow paths."""
+
+
+class Shutdown(Exception):
+    """Triple fault outside VMX non-root operation."""
+
+
+def general_protection(selector=0):
+    """#GP with a selector's index as its error code."""
+    return GuestFault(GP, selector & 0xfffc)
+
+
+def undefined():
+    """#UD."""
+    return GuestFault(UD)
