@@ -11,8 +11,12 @@ NO_ERROR_CODE = -1
 PF_PRESENT, PF_WRITE, PF_USER, PF_RESERVED, PF_FETCH = 1, 2, 4, 8, 16
 
 
-class GuestFault(Exception):
-    """A fault of the running instruction: it has changed nothing that the guest can see.
+class Abort(Exception):
+    """The running instruction ends without having changed anything that the guest can see."""
+
+
+class GuestFault(Abort):
+    """An exception of class fault.
 
     vector: 0-31; error: 16- or 32-bit error code, or NO_ERROR_CODE; address: the linear address for a page fault (CR2)."""
 
@@ -22,12 +26,20 @@ class GuestFault(Exception):
         self.address = address
 
 
-class VMExit(Exception):
-    """The processor left VMX non-root operation; the VMCS and `System` hold everything. Raised only inside slow paths."""
+class Intercept(Abort):
+    """The running instruction causes a fault-like VM exit (SDM vol. 3, 25.1) with this basic exit reason and exit qualification.
+
+    The guest-physical and guest-linear addresses are for EPT violations and misconfigurations; -1 where there is none."""
+
+    def __init__(self, reason, qualification=0, physical=-1, linear=-1):
+        self.reason = reason
+        self.qualification = qualification
+        self.physical = physical
+        self.linear = linear
 
 
-class Shutdown(Exception):
-    """Triple fault outside VMX non-root operation."""
+class Breakpoint(Abort):
+    """A breakpoint of the debugger (not the guest's) lies at the running instruction."""
 
 
 def general_protection(selector=0):

@@ -1,0 +1,257 @@
+"""The processor's state outside the hot path: segments, control registers, descriptor tables, MSRs, interrupts, run control.
+
+At rest, and inside every slow path that the engine calls after `CPU.save`, `regs`, `eip` and `eflags` here are the architectural state. Slow paths are
+plain functions on a System in the modules beside this one: `segments`, `interrupts`, `control`, `hyper.vmx`.
+"""
+from hyper.board import raw
+from hyper.cpu import faults, flags
+from hyper.cpu.mode import Mode, ES, CS, SS, DS, FS, GS, LDTR, TR, TLB_SIZE
+from hyper.cpu.mmu import MMU, CR0_PE, READ, WRITE
+
+# Access rights as the VMCS has them (SDM vol. 3, 24.4.1)
+AR_TYPE, AR_S, AR_DPL, AR_P, AR_AVL, AR_DB, AR_G, AR_UNUSABLE = 0xf, 1 << 4, 3 << 5, 1 << 7, 1 << 12, 1 << 14, 1 << 15, 1 << 16
+AR_ACCESSED, AR_WRITABLE, AR_READABLE, AR_EXPAND_DOWN, AR_CONFORMING, AR_CODE = 1, 2, 2, 4, 4, 8
+DPL_SHIFT = 5
+
+# Why `System.run` returned
+STOP_NONE, STOP_SHUTDOWN, STOP_VMEXIT, STOP_DEADLINE, STOP_HALTED, STOP_REQUESTED, STOP_BREAKPOINT, STOP_POWER_OFF = range(8)
+
+FOREVER = 1 << 62
+
+
+class InterruptController(object):
+    """What drives the INTR pin."""
+
+    def pending(self):
+        """Whether an interrupt is requested."""
+        return False
+
+    def acknowledge(self):
+        """The interrupt-acknowledge cycle: the vector to deliver."""
+        return 0
+
+
+class System(object):
+    """One IA-32 processor on `memory`. Segment registers stand in the order of VMCS encodings: ES CS SS DS FS GS LDTR TR; `access` has the format
+    of the VMCS. `bus` (ports and device memory), `interrupts` (an InterruptController) and `clock` (deadlines of devices) are set by the
+    machine; all three may stay None."""
+    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu']
+
+    def __init__(self, memory, model):
+        from hyper.cpu.block import CodeCache
+        from hyper.cpu.state import CPU
+        self.memory = memory
+        self.model = model              # hyper.cpu.models: CPUID leaves and capability MSRs, as data
+        self.user_tlb = raw.allocate(TLB_SIZE)
+        self.supervisor_tlb = raw.allocate(TLB_SIZE)
+        self.bus = None
+        self.interrupts = None
+        self.clock = None
+        self.ept = None                 # hyper.vmx.ept.EPT while guest-physical addresses are translated
+        self.vmx = None                 # hyper.vmx.operation.VMX on a model that has it
+        self.vmx_non_root = False
+        self.stop = STOP_NONE
+        self.icount = 0
+        self.idle = 0                   # ns skipped while halted
+        self.deadline = 0               # the instruction count at which the engine must call `service_events`
+        self.limit = FOREVER            # the instruction count at which `run` returns STOP_DEADLINE
+        self.limit_reached = False
+        self.stop_requested = False
+        self.tlb_limit = 0xffffffff
+        self.modes = []
+        self.mode = None
+        self.breakpoints = {}           # linear addresses of the debugger's breakpoints
+        self.code = CodeCache(self)
+        self.mmu = MMU(self)
+        self.cpu = CPU()
+        self.instruction_length = 0     # of the instruction that aborted or is being executed by a slow path
+        self.reset()
+
+    def reset(self):
+        """The state after RESET (SDM vol. 3, table 9-1)."""
+        self.regs = [0] * 8
+        self.regs[2] = self.model.signature
+        self.eip = 0xfff0
+        self.eflags = flags.ALWAYS
+        self.selector = [0] * 8
+        self.base = [0] * 8
+        self.limits = [0xffff] * 8
+        self.access = [0x93] * 8
+        self.access[CS] = 0x9b
+        self.access[LDTR] = 0x82
+        self.access[TR] = 0x8b
+        self.selector[CS] = 0xf000
+        self.base[CS] = 0xffff0000
+        self.read_top = [-1] * 8        # highest offset that may be read without a closer look, or -1; so with write_top
+        self.write_top = [-1] * 8
+        self.gdtr_base = 0
+        self.gdtr_limit = 0xffff
+        self.idtr_base = 0
+        self.idtr_limit = 0xffff
+        self.cr0 = 0x60000010
+        self.cr2 = 0
+        self.cr3 = 0
+        self.cr4 = 0
+        self.dr = [0] * 8
+        self.dr[6] = 0xffff0ff0
+        self.dr[7] = 0x400
+        self.cpl = 0
+        self.sysenter_cs = 0
+        self.sysenter_esp = 0
+        self.sysenter_eip = 0
+        self.msrs = {}                  # those that are only remembered: see control.py
+        self.tsc_offset = 0             # added to the instruction count by WRMSR to the TSC, and by the VMCS
+        self.halted = False
+        self.shadow = False             # one instruction after STI or MOV SS
+        self.nmi_pending = False
+        self.nmi_blocked = False
+        for s in range(6):
+            self.update_segment(s)
+        self.mmu.clear()
+        self.code.flush()
+        self.update_mode()
+
+    # -- time
+
+    def now(self):
+        """Machine time in ns: instructions retired (exact at rest and in slow paths) plus idle time."""
+        return self.icount + self.idle
+
+    # -- physical memory
+
+    def is_device(self, physical):
+        bus = self.bus
+        return bus is not None and bus.is_memory(physical)
+
+    def read_physical(self, physical, size):
+        if self.is_device(physical):
+            return self.bus.read_memory(physical, size)
+        return self.memory.read(physical, size)
+
+    def write_physical(self, physical, value, size):
+        if self.is_device(physical):
+            self.bus.write_memory(physical, size, value)
+        else:
+            self.memory.write(physical, value, size)
+
+    # -- linear memory as the processor itself accesses it (descriptor tables, TSS): supervisor privilege whatever the CPL
+
+    def read_system(self, address, size):
+        return self.mmu.load(address & 0xffffffff, size, False)
+
+    def write_system(self, address, value, size):
+        self.mmu.store(address & 0xffffffff, value, size, False)
+
+    # -- segments and mode
+
+    def set_segment(self, segment, selector, base, limit, access):
+        """Load a segment register's visible and hidden parts, unchecked. Call `update_mode` after the last one."""
+        self.selector[segment] = selector
+        self.base[segment] = base
+        self.limits[segment] = limit
+        self.access[segment] = access
+        if segment < 6:
+            self.update_segment(segment)
+
+    def update_segment(self, s):
+        """Compute `read_top` and `write_top`: ordinary expand-up segments are decided by one comparison."""
+        access = self.access[s]
+        read = write = -1
+        if access & AR_UNUSABLE == 0 and access & AR_P and access & AR_S:
+            if access & AR_CODE:
+                if access & AR_READABLE:
+                    read = self.limits[s]
+                if self.cr0 & CR0_PE == 0 or self.eflags & flags.VM:
+                    read = write = self.limits[s]
+            elif access & AR_EXPAND_DOWN == 0:
+                read = self.limits[s]
+                if access & AR_WRITABLE:
+                    write = self.limits[s]
+        self.read_top[s] = read
+        self.write_top[s] = write
+
+    def check_segment(self, segment, offset, size, write):
+        """The linear address of an access that the quick comparison did not admit; raises #GP or #SS (SDM vol. 3, 5.3 to 5.5)."""
+        access = self.access[segment]
+        fault = faults.GuestFault(faults.SS if segment == SS else faults.GP, 0)
+        if access & AR_UNUSABLE or access & AR_P == 0:
+            raise fault
+        if access & AR_CODE:
+            if write or access & AR_READABLE == 0:
+                raise fault
+        elif write and access & AR_WRITABLE == 0:
+            raise fault
+        last = offset + size - 1
+        limit = self.limits[segment]
+        if access & (AR_CODE | AR_EXPAND_DOWN) == AR_EXPAND_DOWN:
+            top = 0xffffffff if access & AR_DB else 0xffff
+            if offset <= limit or last > top:
+                raise fault
+        elif last > limit:
+            raise fault
+        return (self.base[segment] + offset) & 0xffffffff
+
+    def update_mode(self):
+        """Choose the mode after a change of CR0, EFLAGS.VM, CPL or a segment; sets `mode`."""
+        protected = self.cr0 & CR0_PE != 0
+        vm86 = protected and self.eflags & flags.VM != 0
+        code32 = self.access[CS] & AR_DB != 0
+        stack32 = self.access[SS] & AR_DB != 0
+        flat_limit = self.write_top[SS]
+        flat = (flat_limit >= 0xfff and self.base[SS] == 0 and self.base[ES] == 0 and self.base[DS] == 0 and
+                self.write_top[ES] == flat_limit and self.write_top[DS] == flat_limit)
+        if not flat:
+            flat_limit = 0xffffffff
+        elif flat_limit != self.tlb_limit:
+            self.tlb_limit = flat_limit
+            self.mmu.flush()
+        cs_base = self.base[CS]
+        cs_limit = self.limits[CS]
+        cpl = self.cpl
+        mode = self.mode
+        if mode is not None and mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+            return
+        for k in range(len(self.modes)):
+            mode = self.modes[k]
+            if mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+                self.mode = mode
+                return
+        if len(self.modes) >= 64:       # a guest that makes many code segments: start again
+            self.code.drop_all()
+            self.modes = []
+        mode = Mode(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit)
+        self.modes.append(mode)
+        self.mode = mode
+
+    # -- events
+
+    def interrupt_changed(self):
+        """The interrupt controller's request, or what may accept it, has changed: look at it soon."""
+        self.deadline = 0
+
+    def deadline_changed(self):
+        """A device's deadline has changed."""
+        self.deadline = 0
+
+    def request_stop(self, reason):
+        """Make `run` return `reason` at the next check of events."""
+        self.stop_requested = True
+        self.stop_reason = reason
+        self.deadline = 0
+
+    stop_reason = STOP_REQUESTED
+
+    def interrupts_enabled(self):
+        return self.eflags & flags.IF != 0
+
+    def service_events(self):
+        """Deliver what is due, in the order of SDM vol. 3, table 6-2, and compute the next deadline. State must be at rest in this object."""
+        from hyper.cpu import interrupts
+        interrupts.service_events(self)
+
+    # -- running
+
+    def run(self):
+        """Run guest code until something stops it; returns a STOP_ reason. `limit` is an instruction count to stop at (exactly)."""
+        from hyper.cpu import engine
+        return engine.run(self)
