@@ -1,0 +1,83 @@
+"""The ports that end a run, and the ones that only look at it: power-off, exit, reset, debug output."""
+
+from hyper.board.bus import Device
+
+FAST_CONTROL = 0x92             # bit 0 resets, bit 1 is A20, which stays on
+DEBUG_CODE = 0x80               # what firmware shows on a diagnostic card
+DEBUG_OUTPUT = 0xe9             # a byte for the console; reads give the port's own number
+EXIT = 0xf4                     # ends the run with the byte written as its exit status
+RESET = 0xcf9
+ACPI_CONTROL = 0x604            # PM1a control of QEMU's chip set
+
+FAST_RESET = 0x01
+FAST_A20 = 0x02
+RESET_PROCESSOR = 0x04
+ACPI_SLEEP = 0x2000             # sleep enable, with sleep type 0 of bits 10-12: power-off
+ACPI_SLEEP_TYPE = 0x1c00
+
+
+class PowerListener(object):
+    """Whoever runs the machine or the domain. Each call means that it is to stop before its next instruction."""
+
+    def power_off(self):
+        pass
+
+    def reset(self):
+        pass
+
+    def exit(self, status):
+        """`status` is 0..255."""
+
+
+class PowerControl(Device):
+    _immutable_fields_ = ['listener', 'sink']
+
+    widest = 2
+
+    def __init__(self, listener, sink):
+        self.listener = listener
+        self.sink = sink            # takes the debug output
+        self.code = 0
+        self.reset_control = 0
+
+    def connect(self, bus):
+        for port in [FAST_CONTROL, DEBUG_CODE, DEBUG_OUTPUT, EXIT, RESET]:
+            bus.add_ports(port, port, self)
+        bus.add_ports(ACPI_CONTROL, ACPI_CONTROL + 1, self)
+
+    def reset(self):
+        self.code = 0
+        self.reset_control = 0
+
+    def read_port(self, port, size):
+        if port == FAST_CONTROL:
+            return FAST_A20
+        if port == DEBUG_CODE:
+            return self.code
+        if port == DEBUG_OUTPUT:
+            return DEBUG_OUTPUT
+        if port == RESET:
+            return self.reset_control
+        if port == ACPI_CONTROL:
+            return 1                # the chip set is in ACPI mode
+        return 0
+
+    def write_port(self, port, size, value):
+        if port == ACPI_CONTROL:
+            if size == 2 and value & ACPI_SLEEP and value & ACPI_SLEEP_TYPE == 0:
+                self.listener.power_off()
+            return
+        value &= 0xff
+        if port == EXIT:
+            self.listener.exit(value)
+        elif port == RESET:
+            if value & RESET_PROCESSOR and not self.reset_control & RESET_PROCESSOR:
+                self.listener.reset()
+            self.reset_control = value
+        elif port == FAST_CONTROL:
+            if value & FAST_RESET:
+                self.listener.reset()
+        elif port == DEBUG_CODE:
+            self.code = value
+        elif port == DEBUG_OUTPUT:
+            self.sink.write_byte(value)
