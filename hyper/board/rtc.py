@@ -216,20 +216,23 @@ class Rtc(Device):
             rate += 7                   # 1 and 2 give the rates of 8 and 9 with the 32768 Hz crystal
         return (SECOND << rate - 1) // CRYSTAL
 
-    def alarm_matches(self, seconds):
-        of_day = seconds % DAY_SECONDS
-        return (self.alarm_part(SECONDS_ALARM, self.code(of_day % 60))
-                and self.alarm_part(MINUTES_ALARM, self.code(of_day // 60 % 60))
-                and self.alarm_part(HOURS_ALARM, self.code_hour(of_day // 3600)))
-
     def alarm_part(self, index, shown):
         return self.cmos[index] & ANY == ANY or self.cmos[index] == shown
 
     def next_alarm(self, after):
-        """The first second (machine time) after second `after` at which the alarm matches; it may be a day away."""
-        for i in range(1, DAY_SECONDS + 1):
-            if self.alarm_matches(self.base + after + i):
-                return after + i
+        """The first second (machine time) after second `after` at which the alarm matches; -1 if none does in a day."""
+        time = self.base + after + 1
+        end = time + DAY_SECONDS
+        while time < end:
+            of_day = time % DAY_SECONDS
+            if not self.alarm_part(HOURS_ALARM, self.code_hour(of_day // 3600)):
+                time += 3600 - of_day % 3600
+            elif not self.alarm_part(MINUTES_ALARM, self.code(of_day // 60 % 60)):
+                time += 60 - of_day % 60
+            elif not self.alarm_part(SECONDS_ALARM, self.code(of_day % 60)):
+                time += 1
+            else:
+                return time - self.base
         return -1
 
     def catch_up(self, now):
