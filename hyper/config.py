@@ -1,0 +1,23 @@
+"""What a domain is made from, with its files read: the hypervisor opens none."""
+
+from hyper.loader.entry import BootRequest
+
+
+class DomainConfig(object):
+    """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
+    address of a flat image or -1; `sink` (CharSink) takes the console output."""
+
+    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink):
+        self.name = name
+        self.mode = mode
+        self.mmu = mmu
+        self.memory = memory
+        self.command_line = command_line
+        self.image = image
+        self.modules = modules
+        self.at = at
+        self.sink = sink
+
+    def boot_request(self):
+        """For hyper.loader.detect.load."""
+        return BootRequest(self.memory, self.command_line, self.modules, self.at)

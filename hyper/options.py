@@ -1,0 +1,293 @@
+"""The words of the `run` command line: what they mean, and what is wrong with them."""
+
+from hyper.errors import UserError
+
+NATIVE = 'native'
+PARA = 'para'
+FULL = 'full'
+MODES = [NATIVE, PARA, FULL]
+VTLB = 'vtlb'
+EPT = 'ept'
+MMUS = [VTLB, EPT]
+REPORTS = ['text', 'json', 'none']
+
+KB = 1 << 10
+MB = 1 << 20
+GB = 1 << 30
+DEFAULT_MEMORY = 32 * MB
+LEAST_MEMORY = 1 * MB
+MOST_MEMORY = 3 * GB
+PAGE = 4096
+MOST_COPIES = 1000
+
+HELP = """hyper runs operating systems: on a bare PC, or as domains under its hypervisor.
+
+  hyper run IMAGE [options] [--domain IMAGE [options]]...
+  hyper models              the processors that --cpu knows
+  hyper version
+
+IMAGE is a kernel: multiboot or plain ELF, bzImage, a boot sector, a flat file (with --at), or, for --mode para,
+an ELF linked at 0xc0000000 or a XenoGues image of 2003. Its console is your terminal.
+
+How it runs (each --domain has its own; what is not given is as for the domain before it)
+  --mode native             no hypervisor: the kernel owns the machine (the default)
+  --mode para               a domain whose kernel knows the hypervisor and asks it by hypercalls
+  --mode full               a domain whose kernel does not know: it is trapped and emulated
+  --mmu vtlb|ept            full: shadow page tables (the default), or the processor's nested ones
+  --memory 32M              memory of the machine or domain; K, M or G
+  --append TEXT             the kernel's command line
+  --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
+  --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
+  --copies N                so many domains of this kind
+
+For the whole run
+  --cpu MODEL               the processor (see: hyper models)
+  --timeout SECONDS         stops after so much real time, with status 124
+  --instructions N          stops after N instructions
+  --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
+  --report-file FILE        tells it to a file instead
+
+Examples
+  hyper run kernel.elf --append "root=ram quiet" --module archive.img
+  hyper run bzImage --module initrd.img --memory 64M --append "console=ttyS0"
+  hyper run guest.elf --mode para --copies 2 --domain other.elf --mode full --mmu ept
+
+Exit status: the guest's own (0 when it powers off), 2 for bad input, 3 when a domain had to be stopped, 124 for a
+time-out. Ctrl-C stops the run and still reports.
+"""
+
+
+class DomainOptions(object):
+    """One IMAGE with its options. `memory` in bytes; `at` is -1 when not given."""
+
+    def __init__(self, image):
+        self.image = image
+        self.mode = NATIVE
+        self.mmu = VTLB
+        self.mmu_given = False
+        self.memory = DEFAULT_MEMORY
+        self.append = ''
+        self.modules = []
+        self.at = -1
+        self.copies = 1
+
+    def follow(self, before):
+        """Takes over what domains in a row have in common."""
+        self.mode = before.mode
+        self.mmu = before.mmu
+        self.memory = before.memory
+
+
+class Options(object):
+    """A whole `run`: `timeout` in seconds and `instructions` are negative when not given."""
+
+    def __init__(self):
+        self.domains = []
+        self.cpu = ''
+        self.timeout = -1.0
+        self.instructions = -1
+        self.report = 'text'
+        self.report_file = ''
+
+    def virtualized(self):
+        return self.domains[0].mode != NATIVE
+
+
+def parse_digits(text):
+    """A non-negative number in decimal or 0x hexadecimal; -1 if the text is none."""
+    base = 10
+    at = 0
+    if text.startswith('0x') or text.startswith('0X'):
+        base = 16
+        at = 2
+    if at >= len(text) or len(text) - at > 15:
+        return -1
+    value = 0
+    while at < len(text):
+        c = text[at]
+        if '0' <= c and c <= '9':
+            digit = ord(c) - ord('0')
+        elif 'a' <= c and c <= 'f':
+            digit = ord(c) - ord('a') + 10
+        elif 'A' <= c and c <= 'F':
+            digit = ord(c) - ord('A') + 10
+        else:
+            return -1
+        if digit >= base:
+            return -1
+        value = value * base + digit
+        at += 1
+    return value
+
+
+def parse_number(option, text):
+    value = parse_digits(text)
+    if value < 0:
+        raise UserError("%s %s: not a number; write digits, or 0x and hexadecimal digits" % (option, text))
+    return value
+
+
+def parse_size(option, text):
+    """A size in bytes: digits, then K, M or G."""
+    unit = 1
+    digits = text
+    if len(text) > 0:
+        last = text[len(text) - 1]
+        if last == 'K' or last == 'k':
+            unit = KB
+        elif last == 'M' or last == 'm':
+            unit = MB
+        elif last == 'G' or last == 'g':
+            unit = GB
+        if unit > 1:
+            digits = text[:len(text) - 1]
+    value = parse_digits(digits)
+    if value < 0:
+        raise UserError("%s %s: not a size; write it like 512K, 32M or 1G" % (option, text))
+    if value > MOST_MEMORY:                 # before it is multiplied
+        raise UserError("%s %s: too much; 3G is the most" % (option, text))
+    return value * unit
+
+
+def parse_memory(option, text):
+    size = parse_size(option, text)
+    if size < LEAST_MEMORY or size > MOST_MEMORY:
+        raise UserError("%s %s: must be from 1M to 3G; write it like 32M" % (option, text))
+    if size % PAGE != 0:
+        raise UserError("%s %s: must be whole pages of 4K; write it like 32M" % (option, text))
+    return size
+
+
+def parse_seconds(option, text):
+    """A positive number with an optional fraction."""
+    whole = 0
+    fraction = 0.0
+    unit = 0.0
+    digits = 0
+    for c in text:
+        if c == '.' and unit == 0.0:
+            unit = 1.0
+        elif '0' <= c and c <= '9' and digits < 12:
+            digits += 1
+            if unit == 0.0:
+                whole = whole * 10 + ord(c) - ord('0')
+            else:
+                unit = unit / 10
+                fraction += unit * (ord(c) - ord('0'))
+        else:
+            digits = 0
+            break
+    if digits == 0 or whole + fraction == 0.0:
+        raise UserError("%s %s: not a time; write seconds like 60 or 0.5" % (option, text))
+    return whole + fraction
+
+
+def parse_choice(option, text, choices):
+    for choice in choices:
+        if choice == text:
+            return text
+    raise UserError("%s %s: not known; choose from %s" % (option, text, ', '.join(choices)))
+
+
+class Parser(object):
+    def __init__(self, words):
+        self.words = words
+        self.at = 0
+        self.options = Options()
+
+    def more(self):
+        return self.at < len(self.words)
+
+    def next(self):
+        at = self.at
+        assert at >= 0
+        self.at += 1
+        return self.words[at]
+
+    def value(self, option):
+        if not self.more():
+            raise UserError("%s: needs a value after it; see hyper --help" % option)
+        return self.next()
+
+    def image(self, option):
+        name = self.value(option)
+        if name.startswith('-') or name == '':
+            raise UserError("%s: the image comes first, before %s; see hyper --help" % (option, name))
+        domain = DomainOptions(name)
+        domains = self.options.domains
+        if len(domains) > 0:
+            domain.follow(domains[len(domains) - 1])
+        domains.append(domain)
+
+    def parse(self):
+        self.image("run")
+        while self.more():
+            word = self.next()
+            if word == '--domain':
+                self.image(word)
+            elif not self.of_domain(word) and not self.of_run(word):
+                if word.startswith('-'):
+                    raise UserError("%s: no such option; see hyper --help" % word)
+                raise UserError("%s: one image a domain; put --domain before a further one" % word)
+        self.check()
+        return self.options
+
+    def of_domain(self, word):
+        domain = self.options.domains[len(self.options.domains) - 1]
+        if word == '--mode':
+            domain.mode = parse_choice(word, self.value(word), MODES)
+        elif word == '--mmu':
+            domain.mmu = parse_choice(word, self.value(word), MMUS)
+            domain.mmu_given = True
+        elif word == '--memory':
+            domain.memory = parse_memory(word, self.value(word))
+        elif word == '--append':
+            domain.append = self.value(word)
+        elif word == '--module':
+            domain.modules.append(self.value(word))
+        elif word == '--at':
+            domain.at = parse_number(word, self.value(word))
+        elif word == '--copies':
+            domain.copies = parse_number(word, self.value(word))
+        else:
+            return False
+        return True
+
+    def of_run(self, word):
+        options = self.options
+        if word == '--cpu':
+            options.cpu = self.value(word)
+        elif word == '--timeout':
+            options.timeout = parse_seconds(word, self.value(word))
+        elif word == '--instructions':
+            options.instructions = parse_number(word, self.value(word))
+        elif word == '--report':
+            options.report = parse_choice(word, self.value(word), REPORTS)
+        elif word == '--report-file':
+            options.report_file = self.value(word)
+        else:
+            return False
+        return True
+
+    def check(self):
+        domains = self.options.domains
+        count = 0
+        for domain in domains:
+            if domain.copies < 1 or domain.copies > MOST_COPIES:
+                raise UserError("--copies %d: must be from 1 to %d" % (domain.copies, MOST_COPIES))
+            count += domain.copies
+            if domain.mmu_given and domain.mode != FULL:
+                raise UserError("--mmu %s: only a domain of --mode full has the choice; add that or leave it out"
+                                % domain.mmu)
+            if domain.at >= 0 and domain.mode == PARA:
+                raise UserError("--at: a paravirtual image has its address in it; leave it out")
+        if count > MOST_COPIES:
+            raise UserError("%d domains: %d are the most; give fewer --copies" % (count, MOST_COPIES))
+        for domain in domains:
+            if domain.mode == NATIVE and count > 1:
+                raise UserError("--mode native: the kernel owns the machine; for several give --mode para or full to all")
+
+
+def parse(words):
+    """The Options of the words after `run`; raises UserError."""
+    return Parser(words).parse()

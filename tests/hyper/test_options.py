@@ -1,0 +1,70 @@
+import pytest
+
+from hyper.errors import UserError
+from hyper.options import DomainOptions, MB, parse
+
+
+def refused(line, *words):
+    with pytest.raises(UserError) as caught:
+        parse(line.split(' '))
+    assert '\n' not in caught.value.text
+    for word in words:
+        assert word in caught.value.text
+
+
+def test_an_image_alone_runs_natively_with_32_mb():
+    options = parse(['kernel'])
+    assert len(options.domains) == 1
+    domain = options.domains[0]
+    assert (domain.image, domain.mode, domain.memory, domain.append, domain.at, domain.copies) == (
+        'kernel', 'native', 32 * MB, '', -1, 1)
+    assert options.timeout < 0 and options.instructions < 0 and options.report == 'text'
+
+
+def test_every_option_is_understood():
+    options = parse(['k', '--mode', 'full', '--mmu', 'ept', '--memory', '64M', '--append', 'a b', '--module', 'm1',
+                     '--module', 'm2', '--timeout', '1.5', '--instructions', '1000', '--cpu', 'core2', '--at', '0x100000',
+                     '--copies', '3', '--report', 'json', '--report-file', 'out'])
+    domain = options.domains[0]
+    assert (domain.mode, domain.mmu, domain.memory, domain.append) == ('full', 'ept', 64 * MB, 'a b')
+    assert (domain.modules, domain.at, domain.copies) == (['m1', 'm2'], 0x100000, 3)
+    assert (options.timeout, options.instructions, options.cpu) == (1.5, 1000, 'core2')
+    assert (options.report, options.report_file) == ('json', 'out')
+
+
+def test_further_domains_have_their_own_options_and_follow_the_one_before():
+    options = parse('a --mode para --memory 4M --append x --domain b --append y --domain c --mode full --mmu ept'.split())
+    assert [d.image for d in options.domains] == ['a', 'b', 'c']
+    assert [d.mode for d in options.domains] == ['para', 'para', 'full']
+    assert [d.append for d in options.domains] == ['x', 'y', '']
+    assert [d.memory for d in options.domains] == [4 * MB] * 3
+
+
+@pytest.mark.parametrize('text, size', [('1M', MB), ('4096K', 4 * MB), ('1g', 1 << 30), ('2097152', 2 * MB), ('0x200000', 2 * MB)])
+def test_sizes(text, size):
+    assert parse(['k', '--memory', text]).domains[0].memory == size
+
+
+def test_bad_input_says_what_and_how_to_mend_it():
+    refused('--mode native', 'image comes first')
+    refused('k --memory', 'needs a value')
+    for text in ('0', '12', '999K', '1M1', 'M', '4G', '99999999999999999999', '99999999999999M', '-5M', '1048577', '0x', ''):
+        refused('k --memory ' + text, '--memory ' + text)
+    refused('k --mode paravirtual', 'native, para, full')
+    refused('k --mmu ept', '--mode full')
+    refused('k --timeout soon', 'seconds')
+    refused('k --timeout 0', 'seconds')
+    refused('k --timeout 1.2.3', 'seconds')
+    refused('k --instructions -1', 'not a number')
+    refused('k other', '--domain')
+    refused('k --frobnicate', 'no such option')
+    refused('k --copies 2', '--mode native')
+    refused('k --mode para --copies 0', 'from 1')
+    refused('k --mode para --copies 600 --domain l --copies 600', 'fewer')
+    refused('k --mode para --at 0x1000', '--at')
+    refused('k --domain', 'needs a value')
+
+
+def test_nothing_at_all_asks_for_an_image():
+    with pytest.raises(UserError):
+        parse([])
