@@ -30,7 +30,7 @@ class CPU(object):
 
     @unroll_safe
     def load(self, system):
-        """Take the architectural state from `system`."""
+        """Take registers, EIP and flags from `system`, after a slow path."""
         i = 0
         while i < 8:
             self.regs[i] = system.regs[i]
@@ -40,12 +40,16 @@ class CPU(object):
         self.cc_size = 4
         self.cc_a = system.eflags & flags.ARITHMETIC
         self.cc_b = 0
+
+    def resume(self, system):
+        """Take the whole state at rest from `system`, before running."""
+        self.load(system)
         self.icount = system.icount
         self.index = 0
 
     @unroll_safe
     def save(self, system):
-        """Give the architectural state to `system`; its `icount` is then exact for an instruction that has not yet retired."""
+        """Give the state to `system`, where it is at rest: its `icount` is that of the running instruction, which has not yet retired."""
         i = 0
         while i < 8:
             system.regs[i] = self.regs[i]

@@ -1,0 +1,138 @@
+"""ROL ROR RCL RCR SHL SHR SAR, SHLD, SHRD (SDM vol. 2).
+
+Counts are masked to five bits; a count of zero changes nothing, not even flags. Where the manual leaves OF undefined (counts above
+one) it is computed as for a count of one on the last step, which is what silicon gives.
+"""
+from hyper.cpu.flags import CC_FLAGS, CC_RESULT, CF, OF, mask, signed, set_flags, arithmetic, carry
+from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.arithmetic import load_ram, store_ram
+
+ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR = range(8)
+
+
+class Shift(Operation):
+    """A shift or rotation of `target` by `count`, an operand of one byte."""
+    _attrs_ = ['kind', 'target', 'count', 'size']
+    _immutable_fields_ = ['kind', 'target', 'count', 'size']
+
+    def __init__(self, kind, target, count, size):
+        self.kind = kind
+        self.target = target
+        self.count = count
+        self.size = size
+
+    def execute(self, cpu, mode):
+        n = self.count.get(cpu, mode) & 31
+        if n == 0:
+            if self.target.is_memory:
+                self.target.get(cpu, mode)
+            return
+        size = self.size
+        offset = self.target.writable(cpu, mode)
+        if offset >= 0:
+            v = load_ram(mode, offset, size)
+            store_ram(mode, offset, self.compute(cpu, v, n), size)
+        else:
+            v = self.target.get(cpu, mode)
+            self.target.set(cpu, mode, self.compute(cpu, v, n))
+        self.flags(cpu, v, n)
+
+    def compute(self, cpu, v, n):
+        kind = self.kind
+        size = self.size
+        bits = size * 8
+        if kind == SHL or kind == SAL:
+            return (v << n) & mask(size)
+        if kind == SHR:
+            return v >> n
+        if kind == SAR:
+            return (signed(v, size) >> n) & mask(size)
+        if kind == ROL:
+            n &= bits - 1
+            return ((v << n) | (v >> (bits - n))) & mask(size)
+        if kind == ROR:
+            n &= bits - 1
+            return ((v >> n) | (v << (bits - n))) & mask(size)
+        # through the carry: a rotation of bits + 1 places
+        n = n % (bits + 1)
+        wide = v | (carry(cpu) << bits)
+        if kind == RCR:
+            n = bits + 1 - n
+        return ((wide << n) | (wide >> (bits + 1 - n))) & mask(size)
+
+    def flags(self, cpu, v, n):
+        kind = self.kind
+        size = self.size
+        bits = size * 8
+        r = self.compute(cpu, v, n)
+        top = (r >> (bits - 1)) & 1
+        if kind == SHL or kind == SAL:
+            out = ((v << n) >> bits) & 1
+            set_flags(cpu, CC_RESULT, size, r, out | ((top ^ out) << 1))
+        elif kind == SHR:
+            out = (v >> (n - 1)) & 1
+            set_flags(cpu, CC_RESULT, size, r, out | ((top ^ ((r >> (bits - 2)) & 1)) << 1))
+        elif kind == SAR:
+            set_flags(cpu, CC_RESULT, size, r, (signed(v, size) >> (n - 1)) & 1)
+        else:
+            if kind == ROL:
+                out = r & 1
+                over = top ^ out
+            elif kind == ROR:
+                out = top
+                over = top ^ ((r >> (bits - 2)) & 1)
+            else:
+                out = carry(cpu)
+                if kind == RCL:
+                    if n % (bits + 1):
+                        out = (v >> (bits - n % (bits + 1))) & 1
+                    over = top ^ out
+                else:
+                    if n % (bits + 1):
+                        out = (v >> (n % (bits + 1) - 1)) & 1
+                    over = top ^ ((r >> (bits - 2)) & 1)
+            known = arithmetic(cpu) & ~(CF | OF)
+            set_flags(cpu, CC_FLAGS, 4, known | out | (over << 11), 0)
+
+
+class DoubleShift(Operation):
+    """SHLD (left), SHRD. With 16-bit operands and a count above 16 the manual says undefined; silicon shifts the concatenation
+    target:source:target."""
+    _attrs_ = ['left', 'target', 'source', 'count', 'size']
+    _immutable_fields_ = ['left', 'target', 'source', 'count', 'size']
+
+    def __init__(self, left, target, source, count, size):
+        self.left = left
+        self.target = target
+        self.source = source
+        self.count = count
+        self.size = size
+
+    def execute(self, cpu, mode):
+        n = self.count.get(cpu, mode) & 31
+        if n == 0:
+            if self.target.is_memory:
+                self.target.get(cpu, mode)
+            return
+        self.target.writable(cpu, mode)
+        size = self.size
+        bits = size * 8
+        a = self.target.get(cpu, mode)
+        b = self.source.get(cpu, mode)
+        if bits == 16:
+            if self.left:
+                wide = (a << 32) | (b << 16) | a
+                r = (wide >> (32 - n)) & 0xffff
+                out = (wide >> (48 - n)) & 1
+            else:
+                wide = (a << 32) | (b << 16) | a
+                r = (wide >> n) & 0xffff
+                out = (wide >> (n - 1)) & 1
+        elif self.left:
+            r = ((a << n) | (b >> (32 - n))) & mask(4)
+            out = (a >> (32 - n)) & 1
+        else:
+            r = ((a >> n) | (b << (32 - n))) & mask(4)
+            out = (a >> (n - 1)) & 1
+        self.target.set(cpu, mode, r)
+        set_flags(cpu, CC_RESULT, size, r, out | ((((r ^ a) >> (bits - 1)) & 1) << 1))
