@@ -26,7 +26,7 @@ class Mode(object):
     """cpl: 0-3; user: accesses are user-mode ones (CPL 3); code32, stack32: default sizes of CS and SS; flat: ES, SS and DS start at 0, can be
     read and written, and have one limit; flat_limit: that limit; protected: CR0.PE; vm86: EFLAGS.VM; cs_base, cs_limit: of CS."""
     _immutable_fields_ = ['system', 'storage', 'tlb', 'cpl', 'user', 'code32', 'stack32', 'flat', 'flat_limit', 'protected', 'vm86', 'cs_base',
-                          'cs_limit', 'sp_mask', 'pages', 'fault_page?']
+                          'cs_limit', 'sp_mask', 'pages']
 
     def __init__(self, system, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
         self.system = system
@@ -153,35 +153,38 @@ class Mode(object):
     def check_slow(self, segment, offset, size, write):
         return self.system.check_segment(segment, offset, size, write)
 
+    def load_at(self, segment, offset, size):
+        """Load from any segment: `offset` is checked as the segment needs it."""
+        if self.flat and segment <= DS:
+            return self.load(offset, size, segment)
+        return self.load(self.read_address(segment, offset, size), size, CHECKED)
+
+    def store_at(self, segment, offset, value, size):
+        if self.flat and segment <= DS:
+            self.store(offset, value, size, segment)
+        else:
+            self.store(self.write_address(segment, offset, size), value, size, CHECKED)
+
     # -- the stack
 
     def push(self, cpu, value, size):
         """Push a value of 2 or 4 bytes; ESP changes only if the store succeeds."""
         esp = cpu.regs[4]
-        if self.flat and self.stack32:
-            top = (esp - size) & M32
-            self.store(top, value, size, SS)
+        top = (esp - size) & self.sp_mask
+        self.store_at(SS, top, value, size)
+        if self.stack32:
             cpu.regs[4] = top
         else:
-            top = (esp - size) & self.sp_mask
-            self.store(self.write_address(SS, top, size), value, size, CHECKED)
-            cpu.regs[4] = (esp & ~self.sp_mask & M32) | top
-
-    def top(self, cpu, size):
-        """The value of 2 or 4 bytes on top of the stack."""
-        return self.peek(cpu, 0, size)
+            cpu.regs[4] = (esp & 0xffff0000) | top
 
     def peek(self, cpu, displacement, size):
         """A value `displacement` bytes above the top of the stack."""
-        esp = cpu.regs[4]
-        if self.flat and self.stack32:
-            return self.load((esp + displacement) & M32, size, SS)
-        return self.load(self.read_address(SS, (esp + displacement) & self.sp_mask, size), size, CHECKED)
+        return self.load_at(SS, (cpu.regs[4] + displacement) & self.sp_mask, size)
 
-    def drop(self, cpu, size):
-        """Move ESP up by `size` bytes, as the width of the stack says."""
+    def move_stack(self, cpu, displacement):
+        """Add to ESP or SP."""
         esp = cpu.regs[4]
         if self.stack32:
-            cpu.regs[4] = (esp + size) & M32
+            cpu.regs[4] = (esp + displacement) & M32
         else:
-            cpu.regs[4] = (esp & 0xffff0000) | ((esp + size) & 0xffff)
+            cpu.regs[4] = (esp & 0xffff0000) | ((esp + displacement) & 0xffff)

@@ -1,0 +1,196 @@
+"""The engine: runs decoded code, and is what the JIT traces.
+
+The block is the only green of the driver, so a trace folds away all decoding. `execute` is left for everything rare: events that are due, aborts, a
+stop request, indirect transfers with very many targets; `run` does those with plain code and goes back in. Where a transfer's target is not a constant
+of the trace it is promoted, with the page and the mode it leads to.
+"""
+from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_inside, we_are_jitted
+
+from hyper.cpu import system as stops
+from hyper.cpu.faults import Abort, Breakpoint
+
+PAGE = 0xfffff000
+M32 = 0xffffffff
+IN_CPU, AT_REST = 0, 1          # where `execute` left the state
+STEP_MARGIN = 5000              # instructions before an exact limit from which single steps are made
+
+
+def get_location(block):
+    return 'block %x' % block.address
+
+
+driver = JitDriver(greens=['block'], reds=['cpu'], virtualizables=['cpu'], get_printable_location=get_location)
+
+
+@unroll_safe
+def run_operations(block, cpu, mode):
+    """Run a block; False if it wrote to its own page and must not go on (EIP is then right)."""
+    ops = block.ops
+    page = block.page
+    i = 0
+    while i < len(ops):
+        cpu.index = i
+        ops[i].execute(cpu, mode)
+        i += 1
+        if not page.valid:
+            cpu.eip = block.starts[i]
+            cpu.icount += i
+            cpu.index = 0
+            return False
+    cpu.index = i
+    block.terminator.execute(cpu, mode)
+    cpu.icount += block.count
+    cpu.index = 0
+    return True
+
+
+def execute(cpu, block):
+    """Run from `block` until something must be done outside; returns where the state is."""
+    while True:
+        driver.jit_merge_point(block=block, cpu=cpu)
+        page = block.page
+        mode = page.mode
+        system = mode.system
+        terminator = block.terminator
+        try:
+            whole = run_operations(block, cpu, mode)
+        except Abort, abort:
+            index = cpu.index
+            cpu.eip = block.starts[index]
+            cpu.save(system)
+            take_abort(system, abort, block, index)
+            return AT_REST
+        if not whole:
+            hint(cpu, force_virtualizable=True)
+            return IN_CPU
+        if terminator.indirect:
+            if not we_are_jitted() and cpu.eip != terminator.last_target:
+                terminator.note(cpu.eip)
+            if terminator.megamorphic:
+                hint(cpu, force_virtualizable=True)
+                return IN_CPU
+        eip = promote(cpu.eip)
+        backward = block.checks or eip < block.starts[len(block.ops) + 1]
+        if backward and cpu.icount >= system.deadline:
+            cpu.save(system)
+            system.service_events()
+            return AT_REST
+        if terminator.far:
+            if system.stop != stops.STOP_NONE:
+                cpu.save(system)
+                return AT_REST
+            mode = promote(system.mode)
+        address = (eip + mode.cs_base) & M32
+        base = address & PAGE
+        if base != page.base or terminator.far or not page.valid:
+            page = promote(system.code.lookup(base))
+            if page.base != base or page.mode is not mode:
+                page = promote(system.code.fill(mode, base))
+        if we_are_jitted():
+            block = page.block_at(address)
+        else:
+            block = follow(block, page, address)
+        if block.tail is not None:
+            block = with_tail(block, system, mode, base)
+        if backward:
+            driver.can_enter_jit(block=block, cpu=cpu)
+
+
+def follow(block, page, address):
+    """page.block_at(address), remembering in `block` what followed it."""
+    next = block.followed_by
+    if next is not None and next.address == address and next.page is page:
+        return next
+    next = block.followed_too
+    if next is not None and next.address == address and next.page is page:
+        return next
+    next = page.block_at(address)
+    block.followed_too = block.followed_by
+    block.followed_by = next
+    return next
+
+
+def with_tail(block, system, mode, base):
+    """A block whose instruction ends on the next page, decoded again if that page is another now."""
+    tail_base = (base + 0x1000) & M32
+    tail = promote(system.code.lookup(tail_base))
+    if tail.base != tail_base or tail.mode is not mode:
+        tail = promote(system.code.fill(mode, tail_base))
+    if tail is not block.tail:
+        block = promote(block.page.decode_again(block.address))
+    return block
+
+
+def find_block(system):
+    """The block at CS:EIP of the running CPU."""
+    mode = system.mode
+    address = (system.cpu.eip + mode.cs_base) & M32
+    block = system.code.page(mode, address & PAGE).block_at(address)
+    if block.tail is not None:
+        block = with_tail(block, system, mode, address & PAGE)
+    return block
+
+
+@dont_look_inside
+def take_abort(system, abort, block, index):
+    """The instruction at rest has aborted."""
+    if isinstance(abort, Breakpoint):
+        system.stop = stops.STOP_BREAKPOINT
+        return
+    system.instruction_length = (block.starts[index + 1] - block.starts[index]) & M32
+    from hyper.cpu import interrupts
+    interrupts.abort(system, abort)
+
+
+def run(system):
+    """Run guest code until something stops it; returns and clears `system.stop`."""
+    limit = system.limit
+    if limit != stops.FOREVER:
+        system.limit = max(limit - STEP_MARGIN, 0)
+    system.stop = stops.STOP_NONE
+    system.service_events()
+    run_fast(system)
+    if limit != stops.FOREVER:
+        system.limit = stops.FOREVER
+        while system.stop == stops.STOP_DEADLINE and system.icount < limit:
+            system.stop = stops.STOP_NONE
+            step(system)
+            if system.stop == stops.STOP_NONE:
+                system.stop = stops.STOP_DEADLINE
+        system.limit = limit
+    reason = system.stop
+    system.stop = stops.STOP_NONE
+    return reason
+
+
+def run_fast(system):
+    cpu = system.cpu
+    where = AT_REST
+    while True:
+        if where == AT_REST:
+            if system.stop != stops.STOP_NONE:
+                return
+            cpu.resume(system)
+        where = execute(cpu, find_block(system))
+
+
+def step(system):
+    """One instruction, or one event. A breakpoint at the instruction is passed over."""
+    from hyper.cpu.decode import decode_single
+    system.service_events()
+    if system.stop != stops.STOP_NONE:
+        return
+    cpu = system.cpu
+    cpu.resume(system)
+    mode = system.mode
+    address = (cpu.eip + mode.cs_base) & M32
+    block = decode_single(system.code.page(mode, address & PAGE), address)
+    try:
+        run_operations(block, cpu, mode)
+    except Abort, abort:
+        index = cpu.index
+        cpu.eip = block.starts[index]
+        cpu.save(system)
+        take_abort(system, abort, block, index)
+        return
+    cpu.save(system)

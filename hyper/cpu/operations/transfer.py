@@ -1,0 +1,121 @@
+"""Near transfers of control: Jcc, JMP, CALL, RET, LOOP, JCXZ (SDM vol. 2)."""
+from hyper.cpu.flags import zero, condition
+from hyper.cpu.operations.base import Terminator, Indirect
+
+
+class Jump(Terminator):
+    _attrs_ = ['target']
+    _immutable_fields_ = ['target']
+
+    def __init__(self, next_eip, target):
+        Terminator.__init__(self, next_eip)
+        self.target = target
+
+    def execute(self, cpu, mode):
+        cpu.eip = self.target
+
+
+class JumpConditional(Jump):
+    _attrs_ = ['code']
+    _immutable_fields_ = ['code']
+
+    def __init__(self, next_eip, target, code):
+        Jump.__init__(self, next_eip, target)
+        self.code = code
+
+    def execute(self, cpu, mode):
+        if condition(cpu, self.code):
+            cpu.eip = self.target
+        else:
+            cpu.eip = self.next
+
+
+class Loop(Jump):
+    """LOOPNE (0), LOOPE (1), LOOP (2): the counter is CX or ECX by address size."""
+    _attrs_ = ['kind', 'counter_mask']
+    _immutable_fields_ = ['kind', 'counter_mask']
+
+    def __init__(self, next_eip, target, kind, counter_mask):
+        Jump.__init__(self, next_eip, target)
+        self.kind = kind
+        self.counter_mask = counter_mask
+
+    def execute(self, cpu, mode):
+        m = self.counter_mask
+        count = (cpu.regs[1] - 1) & m
+        cpu.regs[1] = (cpu.regs[1] & ~m) | count
+        if count != 0 and (self.kind == 2 or zero(cpu) == (self.kind == 1)):
+            cpu.eip = self.target
+        else:
+            cpu.eip = self.next
+
+
+class JumpCounterZero(Jump):
+    """JCXZ, JECXZ."""
+    _attrs_ = ['counter_mask']
+    _immutable_fields_ = ['counter_mask']
+
+    def __init__(self, next_eip, target, counter_mask):
+        Jump.__init__(self, next_eip, target)
+        self.counter_mask = counter_mask
+
+    def execute(self, cpu, mode):
+        if cpu.regs[1] & self.counter_mask == 0:
+            cpu.eip = self.target
+        else:
+            cpu.eip = self.next
+
+
+class Call(Jump):
+    _attrs_ = ['size']
+    _immutable_fields_ = ['size']
+
+    def __init__(self, next_eip, target, size):
+        Jump.__init__(self, next_eip, target)
+        self.size = size
+
+    def execute(self, cpu, mode):
+        mode.push(cpu, self.next, self.size)
+        cpu.eip = self.target
+
+
+class JumpIndirect(Indirect):
+    _attrs_ = ['target']
+    _immutable_fields_ = ['target']
+
+    def __init__(self, next_eip, target):
+        Indirect.__init__(self, next_eip)
+        self.target = target
+
+    def execute(self, cpu, mode):
+        cpu.eip = self.target.get(cpu, mode)
+
+
+class CallIndirect(Indirect):
+    _attrs_ = ['target', 'size']
+    _immutable_fields_ = ['target', 'size']
+
+    def __init__(self, next_eip, target, size):
+        Indirect.__init__(self, next_eip)
+        self.target = target
+        self.size = size
+
+    def execute(self, cpu, mode):
+        target = self.target.get(cpu, mode)
+        mode.push(cpu, self.next, self.size)
+        cpu.eip = target
+
+
+class Return(Indirect):
+    """RET, releasing `release` bytes of arguments."""
+    _attrs_ = ['size', 'release']
+    _immutable_fields_ = ['size', 'release']
+
+    def __init__(self, next_eip, size, release):
+        Indirect.__init__(self, next_eip)
+        self.size = size
+        self.release = release
+
+    def execute(self, cpu, mode):
+        cpu.eip = mode.peek(cpu, 0, self.size)
+        mode.move_stack(cpu, self.size + self.release)
