@@ -8,6 +8,7 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import system as stops
 from hyper.cpu.faults import Abort, Breakpoint
+from hyper.cpu.operations.base import Indirect
 
 PAGE = 0xfffff000
 M32 = 0xffffffff
@@ -64,6 +65,7 @@ def execute(cpu, block):
             hint(cpu, force_virtualizable=True)
             return IN_CPU
         if terminator.indirect:
+            assert isinstance(terminator, Indirect)
             if not we_are_jitted() and cpu.eip != terminator.last_target:
                 terminator.note(cpu.eip)
             if terminator.megamorphic:

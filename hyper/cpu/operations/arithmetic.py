@@ -65,7 +65,6 @@ def flags_of(cpu, kind, a, b, r, size):
 
 class Arithmetic(Operation):
     """Any operands. `kind` is one of ADD ... CMP."""
-    _attrs_ = ['kind', 'target', 'source', 'size']
     _immutable_fields_ = ['kind', 'target', 'source', 'size']
 
     def __init__(self, kind, target, source, size):
@@ -93,63 +92,58 @@ class Arithmetic(Operation):
         flags_of(cpu, kind, a, b, r, size)
 
 
+class RegisterRegister(Operation):
+    """A 32-bit register and another."""
+    _immutable_fields_ = ['target', 'source']
+
+    def __init__(self, target, source):
+        self.target = target
+        self.source = source
+
+
+class RegisterImmediate(Operation):
+    """A 32-bit register and a constant."""
+    _immutable_fields_ = ['target', 'value']
+
+    def __init__(self, target, value):
+        self.target = target
+        self.value = value
+
+
+class RegisterMemory(Operation):
+    """A 32-bit register and a memory operand."""
+    _immutable_fields_ = ['target', 'source']
+
+    def __init__(self, target, source):
+        self.target = target
+        self.source = source
+
+
 def _make(kind):
-    class RegisterRegister(Operation):
-        _attrs_ = ['target', 'source']
-        _immutable_fields_ = ['target', 'source']
+    """The three quick classes of one operation."""
+    def perform(cpu, target, b):
+        assert target >= 0
+        a = cpu.regs[target]
+        r = value_of(cpu, kind, a, b, 4)
+        flags_of(cpu, kind, a, b, r, 4)
+        if kind != CMP:
+            cpu.regs[target] = r
 
-        def __init__(self, target, source):
-            self.target = target
-            self.source = source
-
+    class OfRegister(RegisterRegister):
         def execute(self, cpu, mode):
-            t = self.target
-            s = self.source
-            assert t >= 0 and s >= 0
-            a = cpu.regs[t]
-            b = cpu.regs[s]
-            r = value_of(cpu, kind, a, b, 4)
-            flags_of(cpu, kind, a, b, r, 4)
-            if kind != CMP:
-                cpu.regs[t] = r
+            source = self.source
+            assert source >= 0
+            perform(cpu, self.target, cpu.regs[source])
 
-    class RegisterImmediate(Operation):
-        _attrs_ = ['target', 'value']
-        _immutable_fields_ = ['target', 'value']
-
-        def __init__(self, target, value):
-            self.target = target
-            self.value = value
-
+    class OfImmediate(RegisterImmediate):
         def execute(self, cpu, mode):
-            t = self.target
-            assert t >= 0
-            a = cpu.regs[t]
-            b = self.value
-            r = value_of(cpu, kind, a, b, 4)
-            flags_of(cpu, kind, a, b, r, 4)
-            if kind != CMP:
-                cpu.regs[t] = r
+            perform(cpu, self.target, self.value)
 
-    class RegisterMemory(Operation):
-        _attrs_ = ['target', 'source']
-        _immutable_fields_ = ['target', 'source']
-
-        def __init__(self, target, source):
-            self.target = target
-            self.source = source
-
+    class OfMemory(RegisterMemory):
         def execute(self, cpu, mode):
-            t = self.target
-            assert t >= 0
-            b = self.source.get(cpu, mode)
-            a = cpu.regs[t]
-            r = value_of(cpu, kind, a, b, 4)
-            flags_of(cpu, kind, a, b, r, 4)
-            if kind != CMP:
-                cpu.regs[t] = r
+            perform(cpu, self.target, self.source.get(cpu, mode))
 
-    return RegisterRegister, RegisterImmediate, RegisterMemory
+    return OfRegister, OfImmediate, OfMemory
 
 
 _FORMS = [_make(kind) for kind in range(8)]
@@ -173,7 +167,6 @@ def register_memory(kind, target, source):
 
 
 class Test(Operation):
-    _attrs_ = ['target', 'source', 'size']
     _immutable_fields_ = ['target', 'source', 'size']
 
     def __init__(self, target, source, size):
@@ -187,7 +180,6 @@ class Test(Operation):
 
 class TestRegister(Operation):
     """TEST of two 32-bit registers, most often the same."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -207,7 +199,6 @@ class TestRegister(Operation):
 
 class IncrementRegister(Operation):
     """INC or DEC of a 32-bit register; `delta` is 1 or -1."""
-    _attrs_ = ['target', 'delta']
     _immutable_fields_ = ['target', 'delta']
 
     def __init__(self, target, delta):
@@ -224,7 +215,6 @@ class IncrementRegister(Operation):
 
 class Unary(Operation):
     """An operation that replaces its operand."""
-    _attrs_ = ['target', 'size']
     _immutable_fields_ = ['target', 'size']
 
     def __init__(self, target, size):
@@ -251,7 +241,7 @@ class Unary(Operation):
 
 
 class Increment(Unary):
-    _attrs_ = []
+    pass
 
     def compute(self, v):
         return (v + 1) & mask(self.size)
@@ -261,7 +251,7 @@ class Increment(Unary):
 
 
 class Decrement(Unary):
-    _attrs_ = []
+    pass
 
     def compute(self, v):
         return (v - 1) & mask(self.size)
@@ -271,14 +261,14 @@ class Decrement(Unary):
 
 
 class Not(Unary):
-    _attrs_ = []
+    pass
 
     def compute(self, v):
         return v ^ mask(self.size)
 
 
 class Negate(Unary):
-    _attrs_ = []
+    pass
 
     def compute(self, v):
         return (-v) & mask(self.size)
@@ -289,7 +279,6 @@ class Negate(Unary):
 
 class ExchangeAdd(Operation):
     """XADD."""
-    _attrs_ = ['target', 'source', 'size']
     _immutable_fields_ = ['target', 'source', 'size']
 
     def __init__(self, target, source, size):
@@ -313,7 +302,6 @@ class ExchangeAdd(Operation):
 
 class CompareExchange(Operation):
     """CMPXCHG; `accumulator` is AL, AX or EAX. Memory is written whether or not the comparison holds, as silicon does."""
-    _attrs_ = ['target', 'source', 'accumulator', 'size']
     _immutable_fields_ = ['target', 'source', 'accumulator', 'size']
 
     def __init__(self, target, source, accumulator, size):
@@ -336,7 +324,6 @@ class CompareExchange(Operation):
 
 class CompareExchange8Bytes(Operation):
     """CMPXCHG8B."""
-    _attrs_ = ['target']
     _immutable_fields_ = ['target']
 
     def __init__(self, target):

@@ -10,7 +10,6 @@ from hyper.cpu.faults import GuestFault, Breakpoint
 
 class Operation(object):
     """An instruction in the middle of a block."""
-    _attrs_ = []
     ends_block = False
     far = False             # mode, page or stop request may have changed after it
     checks = False          # events are looked at behind it, even if it goes forward
@@ -24,7 +23,6 @@ class Operation(object):
 
 class Terminator(Operation):
     """The last operation of a block; `next` is the EIP of the instruction behind it."""
-    _attrs_ = ['next']
     _immutable_fields_ = ['next']
     ends_block = True
 
@@ -34,7 +32,6 @@ class Terminator(Operation):
 
 class Fall(Terminator):
     """Not an instruction: the block ends here, and goes on at `next`."""
-    _attrs_ = []
     counts = 0
 
     def execute(self, cpu, mode):
@@ -43,14 +40,12 @@ class Fall(Terminator):
 
 class FallAndCheck(Fall):
     """The end of a block behind which events must be looked at."""
-    _attrs_ = []
     checks = True
 
 
 class Indirect(Terminator):
     """A transfer whose target is found when it runs. One seen to go to many targets becomes `megamorphic`: compiled code is then left there, and
     the target's own code entered, in place of an ever longer chain of comparisons."""
-    _attrs_ = ['megamorphic', 'targets', 'last_target']
     _immutable_fields_ = ['megamorphic?', 'targets']
     indirect = True
     MANY = 24
@@ -74,7 +69,6 @@ class Indirect(Terminator):
 
 class SlowOperation(Operation):
     """An instruction done by a slow path that changes neither mode nor flow."""
-    _attrs_ = ['next']
     _immutable_fields_ = ['next']
 
     def __init__(self, next_eip):
@@ -93,7 +87,6 @@ class SlowOperation(Operation):
 
 class SlowTerminator(Indirect):
     """An instruction done by a slow path that may change mode, privilege, stack, page tables or flow, or stop the processor."""
-    _attrs_ = []
     far = True
     checks = True
     MANY = 8
@@ -112,7 +105,6 @@ class SlowTerminator(Indirect):
 
 class Faulting(Terminator):
     """Raises a fault when it is reached: bytes that are no instruction, or bytes that cannot be fetched."""
-    _attrs_ = ['vector', 'error']
     _immutable_fields_ = ['vector', 'error']
 
     def __init__(self, next_eip, vector, error):
@@ -126,7 +118,6 @@ class Faulting(Terminator):
 
 class Unfetchable(Terminator):
     """Stands where an instruction's bytes cannot be fetched: translating the page again raises the fault, or finds that it has been mended."""
-    _attrs_ = ['page']
     _immutable_fields_ = ['page']
     counts = 0
     far = True
@@ -146,7 +137,6 @@ class Unfetchable(Terminator):
 
 class Stop(Terminator):
     """A breakpoint of the debugger."""
-    _attrs_ = []
     counts = 0
 
     def execute(self, cpu, mode):

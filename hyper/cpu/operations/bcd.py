@@ -11,7 +11,6 @@ def result_flags(al):
 
 class DecimalAdjust(Operation):
     """DAA, or DAS if `subtract`."""
-    _attrs_ = ['subtract']
     _immutable_fields_ = ['subtract']
 
     def __init__(self, subtract):
@@ -42,7 +41,6 @@ class DecimalAdjust(Operation):
 
 class AsciiAdjust(Operation):
     """AAA, or AAS if `subtract`. ZF, SF and PF, undefined, describe the new AL."""
-    _attrs_ = ['subtract']
     _immutable_fields_ = ['subtract']
 
     def __init__(self, subtract):
@@ -64,7 +62,6 @@ class AsciiAdjust(Operation):
 
 class AsciiAdjustMultiply(Operation):
     """AAM with any base; base 0 raises #DE."""
-    _attrs_ = ['base']
     _immutable_fields_ = ['base']
 
     def __init__(self, base):
@@ -81,7 +78,6 @@ class AsciiAdjustMultiply(Operation):
 
 class AsciiAdjustDivide(Operation):
     """AAD with any base."""
-    _attrs_ = ['base']
     _immutable_fields_ = ['base']
 
     def __init__(self, base):

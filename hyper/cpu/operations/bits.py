@@ -17,7 +17,6 @@ def changed(kind, value, bit):
 
 class BitTest(Operation):
     """With the bit number inside the operand: a register operand, or an immediate number."""
-    _attrs_ = ['kind', 'target', 'number', 'size']
     _immutable_fields_ = ['kind', 'target', 'number', 'size']
 
     def __init__(self, kind, target, number, size):
@@ -38,7 +37,6 @@ class BitTest(Operation):
 
 class BitTestString(Operation):
     """With memory and a register number: the number reaches to any distance from the operand."""
-    _attrs_ = ['kind', 'target', 'number', 'size']
     _immutable_fields_ = ['kind', 'target', 'number', 'size']
 
     def __init__(self, kind, target, number, size):
@@ -64,7 +62,6 @@ class BitTestString(Operation):
 
 class BitScan(Operation):
     """BSF, BSR. With a zero source ZF is set and the target stays, as silicon does."""
-    _attrs_ = ['reverse', 'target', 'source']
     _immutable_fields_ = ['reverse', 'target', 'source']
 
     def __init__(self, reverse, target, source):

@@ -5,7 +5,7 @@ from hyper.cpu.operations.base import Operation
 
 
 class Nop(Operation):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         pass
@@ -13,7 +13,6 @@ class Nop(Operation):
 
 class Move(Operation):
     """MOV between any operands."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -26,7 +25,6 @@ class Move(Operation):
 
 class MoveRegister(Operation):
     """MOV of one 32-bit register to another."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -42,7 +40,6 @@ class MoveRegister(Operation):
 
 class MoveImmediate(Operation):
     """MOV of a constant to a 32-bit register."""
-    _attrs_ = ['target', 'value']
     _immutable_fields_ = ['target', 'value']
 
     def __init__(self, target, value):
@@ -57,7 +54,6 @@ class MoveImmediate(Operation):
 
 class Load(Operation):
     """MOV of 32 bits of memory to a register."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -72,7 +68,6 @@ class Load(Operation):
 
 class Store(Operation):
     """MOV of a 32-bit register to memory."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -87,11 +82,9 @@ class Store(Operation):
 
 class MoveZeroExtended(Move):
     """MOVZX: the operands have their own sizes."""
-    _attrs_ = []
 
 
 class MoveSignExtended(Operation):
-    _attrs_ = ['target', 'source', 'source_size', 'size']
     _immutable_fields_ = ['target', 'source', 'source_size', 'size']
 
     def __init__(self, target, source, source_size, size):
@@ -105,7 +98,6 @@ class MoveSignExtended(Operation):
 
 
 class LoadEffectiveAddress(Operation):
-    _attrs_ = ['target', 'source', 'size']
     _immutable_fields_ = ['target', 'source', 'size']
 
     def __init__(self, target, source, size):
@@ -119,7 +111,6 @@ class LoadEffectiveAddress(Operation):
 
 class Exchange(Operation):
     """XCHG; `target` may be memory."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -136,7 +127,6 @@ class Exchange(Operation):
 
 class ConditionalMove(Operation):
     """CMOVcc: the source is read even if the condition fails."""
-    _attrs_ = ['code', 'target', 'source']
     _immutable_fields_ = ['code', 'target', 'source']
 
     def __init__(self, code, target, source):
@@ -151,7 +141,6 @@ class ConditionalMove(Operation):
 
 
 class SetOnCondition(Operation):
-    _attrs_ = ['code', 'target']
     _immutable_fields_ = ['code', 'target']
 
     def __init__(self, code, target):
@@ -164,7 +153,6 @@ class SetOnCondition(Operation):
 
 class ByteSwap(Operation):
     """BSWAP; of a 16-bit register it gives zero, as silicon does."""
-    _attrs_ = ['target', 'size']
     _immutable_fields_ = ['target', 'size']
 
     def __init__(self, target, size):
@@ -181,7 +169,6 @@ class ByteSwap(Operation):
 
 class Translate(Operation):
     """XLAT: AL := [EBX + AL]; `address` is a byte operand based on EBX or BX."""
-    _attrs_ = ['address']
     _immutable_fields_ = ['address']
 
     def __init__(self, address):
@@ -194,7 +181,6 @@ class Translate(Operation):
 
 class ConvertAccumulator(Operation):
     """CBW (size 2), CWDE (size 4)."""
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):
@@ -209,7 +195,6 @@ class ConvertAccumulator(Operation):
 
 class ConvertDouble(Operation):
     """CWD (size 2), CDQ (size 4)."""
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):
@@ -224,7 +209,6 @@ class ConvertDouble(Operation):
 
 class LoadFlags(Operation):
     """LAHF."""
-    _attrs_ = []
 
     def execute(self, cpu, mode):
         value = (arithmetic(cpu) & 0xd5) | flags.ALWAYS
@@ -233,7 +217,6 @@ class LoadFlags(Operation):
 
 class StoreFlags(Operation):
     """SAHF: OF stays."""
-    _attrs_ = []
 
     def execute(self, cpu, mode):
         value = (cpu.regs[0] >> 8) & 0xd5
@@ -242,7 +225,6 @@ class StoreFlags(Operation):
 
 class SetAccumulatorOnCarry(Operation):
     """SALC (undocumented): AL := FFh if CF else 0."""
-    _attrs_ = []
 
     def execute(self, cpu, mode):
         cpu.regs[0] = (cpu.regs[0] & 0xffffff00) | (carry(cpu) * 0xff)
@@ -250,7 +232,6 @@ class SetAccumulatorOnCarry(Operation):
 
 class Carry(Operation):
     """CLC (0), STC (1), CMC (2)."""
-    _attrs_ = ['action']
     _immutable_fields_ = ['action']
 
     def __init__(self, action):
@@ -269,7 +250,6 @@ class Carry(Operation):
 
 class Direction(Operation):
     """CLD, STD. DF is kept in System.eflags, whatever the mode."""
-    _attrs_ = ['up']
     _immutable_fields_ = ['up']
 
     def __init__(self, up):

@@ -9,7 +9,6 @@ from hyper.cpu.operations.base import Operation
 
 class SignedMultiply(Operation):
     """IMUL with two or three operands: target := first * second."""
-    _attrs_ = ['target', 'first', 'second', 'size']
     _immutable_fields_ = ['target', 'first', 'second', 'size']
 
     def __init__(self, target, first, second, size):
@@ -29,7 +28,6 @@ class SignedMultiply(Operation):
 
 class Accumulator(Operation):
     """MUL, IMUL, DIV and IDIV with one operand work on AX, DX:AX or EDX:EAX."""
-    _attrs_ = ['source', 'size']
     _immutable_fields_ = ['source', 'size']
 
     def __init__(self, source, size):
@@ -59,7 +57,7 @@ class Accumulator(Operation):
 
 
 class Multiply(Accumulator):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         size = self.size
@@ -73,7 +71,7 @@ class Multiply(Accumulator):
 
 
 class MultiplySigned(Accumulator):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         size = self.size
@@ -93,7 +91,7 @@ def divide_long(high, low, divisor):
 
 
 class Divide(Accumulator):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         size = self.size
@@ -135,7 +133,7 @@ def divide_signed(number, divisor, bits):
 
 
 class DivideSigned(Accumulator):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         size = self.size

@@ -10,7 +10,6 @@ M32 = 0xffffffff
 
 
 class Operand(object):
-    _attrs_ = []
     is_memory = False
 
     def get(self, cpu, mode):
@@ -26,7 +25,6 @@ class Operand(object):
 
 class Register(Operand):
     """A general register; `number` is its place in CPU.regs."""
-    _attrs_ = ['number']
     _immutable_fields_ = ['number']
 
     def __init__(self, number):
@@ -34,7 +32,7 @@ class Register(Operand):
 
 
 class Register32(Register):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         n = self.number
@@ -48,7 +46,7 @@ class Register32(Register):
 
 
 class Register16(Register):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         n = self.number
@@ -63,7 +61,6 @@ class Register16(Register):
 
 class Register8Low(Register):
     """AL CL DL BL."""
-    _attrs_ = []
 
     def get(self, cpu, mode):
         n = self.number
@@ -78,7 +75,6 @@ class Register8Low(Register):
 
 class Register8High(Register):
     """AH CH DH BH."""
-    _attrs_ = []
 
     def get(self, cpu, mode):
         n = self.number
@@ -95,7 +91,6 @@ class Memory(Operand):
     """Memory at base + index << scale + displacement in a segment; base and index are register numbers or -1.
 
     address_mask is FFFFh for 16-bit addressing."""
-    _attrs_ = ['segment', 'base', 'index', 'scale', 'displacement', 'address_mask']
     _immutable_fields_ = ['segment', 'base', 'index', 'scale', 'displacement', 'address_mask']
     is_memory = True
 
@@ -132,7 +127,7 @@ class Memory(Operand):
 
 
 class FlatMemory(Memory):
-    _attrs_ = []
+    pass
 
     def linear(self, cpu, mode, displacement, size, write):
         return (self.offset(cpu) + displacement) & M32
@@ -142,7 +137,7 @@ class FlatMemory(Memory):
 
 
 class SegmentedMemory(Memory):
-    _attrs_ = []
+    pass
 
     def linear(self, cpu, mode, displacement, size, write):
         offset = (self.offset(cpu) + displacement) & self.address_mask
@@ -155,7 +150,7 @@ class SegmentedMemory(Memory):
 
 
 class Flat32(FlatMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load32(self.offset(cpu), self.segment)
@@ -168,7 +163,7 @@ class Flat32(FlatMemory):
 
 
 class Flat16(FlatMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load16(self.offset(cpu), self.segment)
@@ -181,7 +176,7 @@ class Flat16(FlatMemory):
 
 
 class Flat8(FlatMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load8(self.offset(cpu), self.segment)
@@ -194,7 +189,7 @@ class Flat8(FlatMemory):
 
 
 class Segmented32(SegmentedMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load32(mode.read_address(self.segment, self.offset(cpu), 4), CHECKED)
@@ -207,7 +202,7 @@ class Segmented32(SegmentedMemory):
 
 
 class Segmented16(SegmentedMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load16(mode.read_address(self.segment, self.offset(cpu), 2), CHECKED)
@@ -220,7 +215,7 @@ class Segmented16(SegmentedMemory):
 
 
 class Segmented8(SegmentedMemory):
-    _attrs_ = []
+    pass
 
     def get(self, cpu, mode):
         return mode.load8(mode.read_address(self.segment, self.offset(cpu), 1), CHECKED)
@@ -234,7 +229,6 @@ class Segmented8(SegmentedMemory):
 
 class Immediate(Operand):
     """A constant source."""
-    _attrs_ = ['value']
     _immutable_fields_ = ['value']
 
     def __init__(self, value):

@@ -12,7 +12,6 @@ ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR = range(8)
 
 class Shift(Operation):
     """A shift or rotation of `target` by `count`, an operand of one byte."""
-    _attrs_ = ['kind', 'target', 'count', 'size']
     _immutable_fields_ = ['kind', 'target', 'count', 'size']
 
     def __init__(self, kind, target, count, size):
@@ -98,7 +97,6 @@ class Shift(Operation):
 class DoubleShift(Operation):
     """SHLD (left), SHRD. With 16-bit operands and a count above 16 the manual says undefined; silicon shifts the concatenation
     target:source:target."""
-    _attrs_ = ['left', 'target', 'source', 'count', 'size']
     _immutable_fields_ = ['left', 'target', 'source', 'count', 'size']
 
     def __init__(self, left, target, source, count, size):

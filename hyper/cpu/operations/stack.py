@@ -8,7 +8,6 @@ from hyper.cpu.operations.base import Operation, SlowTerminator
 
 
 class Push(Operation):
-    _attrs_ = ['source', 'size']
     _immutable_fields_ = ['source', 'size']
 
     def __init__(self, source, size):
@@ -21,7 +20,6 @@ class Push(Operation):
 
 class PushSegment(Operation):
     """The selector, zero-extended; with 32-bit operands only its 16 bits are written, as silicon does."""
-    _attrs_ = ['segment', 'size']
     _immutable_fields_ = ['segment', 'size']
 
     def __init__(self, segment, size):
@@ -35,7 +33,6 @@ class PushSegment(Operation):
 
 class Pop(Operation):
     """A memory operand based on ESP uses ESP after the increment."""
-    _attrs_ = ['target', 'size']
     _immutable_fields_ = ['target', 'size']
 
     def __init__(self, target, size):
@@ -57,7 +54,6 @@ class Pop(Operation):
 
 
 class PushAll(Operation):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):
@@ -78,7 +74,6 @@ class PushAll(Operation):
 
 class PopAll(Operation):
     """The stored ESP is skipped."""
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):
@@ -105,7 +100,6 @@ class PopAll(Operation):
 
 
 class PushFlags(Operation):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):
@@ -119,7 +113,6 @@ class PushFlags(Operation):
 
 class PopFlags(SlowTerminator):
     """It may enable interrupts, so the block ends and events are looked at."""
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, next_eip, size):
@@ -138,7 +131,6 @@ class PopFlags(SlowTerminator):
 
 class Enter(Operation):
     """ENTER with a nesting level of 0 to 31."""
-    _attrs_ = ['allocate', 'level', 'size']
     _immutable_fields_ = ['allocate', 'level', 'size']
 
     def __init__(self, allocate, level, size):
@@ -173,7 +165,6 @@ class Enter(Operation):
 
 
 class Leave(Operation):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, size):

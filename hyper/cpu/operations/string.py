@@ -59,7 +59,6 @@ def advance_indices(cpu, kind, distance, address_mask):
 
 class String(Operation):
     """One element; `segment` is that of ESI."""
-    _attrs_ = ['kind', 'segment', 'size', 'address_mask']
     _immutable_fields_ = ['kind', 'segment', 'size', 'address_mask']
 
     def __init__(self, kind, segment, size, address_mask):
@@ -163,7 +162,6 @@ def compare_many(mode, source, target, count, size, equal):
 
 class RepeatedString(Terminator):
     """`condition` is REPEAT, or for CMPS and SCAS the value of ZF to go on with."""
-    _attrs_ = ['kind', 'segment', 'size', 'address_mask', 'condition', 'start']
     _immutable_fields_ = ['kind', 'segment', 'size', 'address_mask', 'condition', 'start']
 
     def __init__(self, next_eip, start, kind, segment, size, address_mask, condition):

@@ -13,7 +13,6 @@ VMXON, VMCLEAR, VMPTRLD, VMPTRST = range(4)
 # -- segment registers
 
 class MoveFromSegment(Operation):
-    _attrs_ = ['target', 'segment']
     _immutable_fields_ = ['target', 'segment']
 
     def __init__(self, target, segment):
@@ -26,7 +25,6 @@ class MoveFromSegment(Operation):
 
 class SegmentLoad(SlowTerminator):
     """An instruction that loads a segment register. No event is taken behind one that loads SS (the interrupt shadow)."""
-    _attrs_ = ['segment']
     _immutable_fields_ = ['segment']
     checks = False
     indirect = False
@@ -43,7 +41,6 @@ class SegmentLoad(SlowTerminator):
 
 
 class MoveToSegment(SegmentLoad):
-    _attrs_ = ['source']
     _immutable_fields_ = ['source']
 
     def __init__(self, next_eip, segment, source):
@@ -55,7 +52,6 @@ class MoveToSegment(SegmentLoad):
 
 
 class PopSegment(SegmentLoad):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, next_eip, segment, size):
@@ -69,7 +65,6 @@ class PopSegment(SegmentLoad):
 
 class LoadFarPointer(SegmentLoad):
     """LDS LES LSS LFS LGS."""
-    _attrs_ = ['source', 'target', 'size']
     _immutable_fields_ = ['source', 'target', 'size']
 
     def __init__(self, next_eip, segment, source, target, size):
@@ -87,7 +82,6 @@ class LoadFarPointer(SegmentLoad):
 
 class StoreSystemSegment(Operation):
     """SLDT (0), STR (1)."""
-    _attrs_ = ['target', 'kind']
     _immutable_fields_ = ['target', 'kind']
 
     def __init__(self, target, kind):
@@ -100,7 +94,6 @@ class StoreSystemSegment(Operation):
 
 class LoadSystemSegment(SlowOperation):
     """LLDT (2), LTR (3)."""
-    _attrs_ = ['kind', 'source']
     _immutable_fields_ = ['kind', 'source']
 
     def __init__(self, next_eip, kind, source):
@@ -119,7 +112,6 @@ class LoadSystemSegment(SlowOperation):
 
 class VerifySegment(SlowOperation):
     """VERR, VERW."""
-    _attrs_ = ['write', 'source']
     _immutable_fields_ = ['write', 'source']
 
     def __init__(self, next_eip, write, source):
@@ -138,7 +130,6 @@ class VerifySegment(SlowOperation):
 
 class LoadRights(SlowOperation):
     """LAR, or LSL if `limit`."""
-    _attrs_ = ['limit', 'target', 'source', 'size']
     _immutable_fields_ = ['limit', 'target', 'source', 'size']
 
     def __init__(self, next_eip, limit, target, source, size):
@@ -163,7 +154,6 @@ class LoadRights(SlowOperation):
 
 class AdjustRPL(Operation):
     """ARPL."""
-    _attrs_ = ['target', 'source']
     _immutable_fields_ = ['target', 'source']
 
     def __init__(self, target, source):
@@ -184,7 +174,6 @@ class AdjustRPL(Operation):
 # -- far transfers and interrupts
 
 class FarTransfer(SlowTerminator):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, next_eip, size):
@@ -193,7 +182,6 @@ class FarTransfer(SlowTerminator):
 
 
 class JumpFar(FarTransfer):
-    _attrs_ = ['selector', 'offset']
     _immutable_fields_ = ['selector', 'offset']
 
     def __init__(self, next_eip, selector, offset, size):
@@ -206,7 +194,7 @@ class JumpFar(FarTransfer):
 
 
 class CallFar(JumpFar):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         segments.far_call(system, self.selector, self.offset, self.size, self.next)
@@ -214,7 +202,6 @@ class CallFar(JumpFar):
 
 class FarIndirect(FarTransfer):
     """JMP and CALL through a far pointer in memory."""
-    _attrs_ = ['call', 'source']
     _immutable_fields_ = ['call', 'source']
 
     def __init__(self, next_eip, call, source, size):
@@ -236,7 +223,6 @@ class FarIndirect(FarTransfer):
 
 
 class ReturnFar(FarTransfer):
-    _attrs_ = ['release']
     _immutable_fields_ = ['release']
 
     def __init__(self, next_eip, size, release):
@@ -248,7 +234,7 @@ class ReturnFar(FarTransfer):
 
 
 class InterruptReturn(FarTransfer):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         interrupts.iret(system, self.size)
@@ -256,7 +242,6 @@ class InterruptReturn(FarTransfer):
 
 class Interrupt(SlowTerminator):
     """INT n, INT3, INT1."""
-    _attrs_ = ['vector', 'kind']
     _immutable_fields_ = ['vector', 'kind']
 
     def __init__(self, next_eip, vector, kind):
@@ -269,7 +254,7 @@ class Interrupt(SlowTerminator):
 
 
 class InterruptOnOverflow(SlowTerminator):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         if overflow(cpu):
@@ -281,7 +266,6 @@ class InterruptOnOverflow(SlowTerminator):
 
 
 class Bound(Operation):
-    _attrs_ = ['bounds', 'index', 'size']
     _immutable_fields_ = ['bounds', 'index', 'size']
 
     def __init__(self, bounds, index, size):
@@ -299,28 +283,28 @@ class Bound(Operation):
 
 
 class SystemEnter(SlowTerminator):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         interrupts.sysenter(system)
 
 
 class SystemExit(SlowTerminator):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         interrupts.sysexit(system)
 
 
 class Halt(SlowTerminator):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         interrupts.hlt(system, self.next)
 
 
 class DisableInterrupts(SlowOperation):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         system = mode.system
@@ -333,7 +317,6 @@ class DisableInterrupts(SlowOperation):
 
 class EnableInterrupts(SlowOperation):
     """STI: interrupts are recognised behind the instruction that follows it."""
-    _attrs_ = []
     enables_interrupts = True
 
     def execute(self, cpu, mode):
@@ -344,7 +327,6 @@ class EnableInterrupts(SlowOperation):
 # -- control and debug registers, descriptor tables, MSRs, caches
 
 class MoveFromControl(SlowOperation):
-    _attrs_ = ['register', 'number']
     _immutable_fields_ = ['register', 'number']
 
     def __init__(self, next_eip, register, number):
@@ -357,7 +339,6 @@ class MoveFromControl(SlowOperation):
 
 
 class MoveToControl(SlowTerminator):
-    _attrs_ = ['register', 'number']
     _immutable_fields_ = ['register', 'number']
 
     def __init__(self, next_eip, register, number):
@@ -370,7 +351,6 @@ class MoveToControl(SlowTerminator):
 
 
 class MoveFromDebug(SlowOperation):
-    _attrs_ = ['register', 'number']
     _immutable_fields_ = ['register', 'number']
 
     def __init__(self, next_eip, register, number):
@@ -383,7 +363,6 @@ class MoveFromDebug(SlowOperation):
 
 
 class MoveToDebug(SlowTerminator):
-    _attrs_ = ['register', 'number']
     _immutable_fields_ = ['register', 'number']
 
     def __init__(self, next_eip, register, number):
@@ -397,7 +376,6 @@ class MoveToDebug(SlowTerminator):
 
 class StoreTable(Operation):
     """SGDT (0), SIDT (1)."""
-    _attrs_ = ['target', 'kind']
     _immutable_fields_ = ['target', 'kind']
 
     def __init__(self, target, kind):
@@ -420,7 +398,6 @@ class StoreTable(Operation):
 
 class LoadTable(SlowOperation):
     """LGDT (0), LIDT (1); 16-bit operands load 24 bits of base."""
-    _attrs_ = ['source', 'kind', 'size']
     _immutable_fields_ = ['source', 'kind', 'size']
 
     def __init__(self, next_eip, source, kind, size):
@@ -445,7 +422,6 @@ class LoadTable(SlowOperation):
 
 class StoreMachineStatus(Operation):
     """SMSW."""
-    _attrs_ = ['target']
     _immutable_fields_ = ['target']
 
     def __init__(self, target):
@@ -460,7 +436,6 @@ class StoreMachineStatus(Operation):
 
 class LoadMachineStatus(SlowTerminator):
     """LMSW."""
-    _attrs_ = ['source']
     _immutable_fields_ = ['source']
 
     def __init__(self, next_eip, source):
@@ -476,7 +451,7 @@ class LoadMachineStatus(SlowTerminator):
 
 
 class ClearTaskSwitched(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.clts(system)
@@ -484,7 +459,6 @@ class ClearTaskSwitched(SlowOperation):
 
 class InvalidatePage(SlowTerminator):
     """INVLPG: the segment is not checked, its base is added."""
-    _attrs_ = ['operand']
     _immutable_fields_ = ['operand']
 
     def __init__(self, next_eip, operand):
@@ -500,42 +474,42 @@ class InvalidatePage(SlowTerminator):
 
 
 class InvalidateCaches(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.invd(system)
 
 
 class WriteBackCaches(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.wbinvd(system)
 
 
 class ReadMSR(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.rdmsr(system)
 
 
 class WriteMSR(SlowTerminator):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.wrmsr(system)
 
 
 class ReadTimeStamp(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.rdtsc(system)
 
 
 class ReadPerformanceCounter(SlowOperation):
-    _attrs_ = []
+    pass
 
     def slow(self, system):
         control.rdpmc(system)
@@ -543,14 +517,13 @@ class ReadPerformanceCounter(SlowOperation):
 
 class Identify(SlowOperation):
     """CPUID."""
-    _attrs_ = []
 
     def slow(self, system):
         control.cpuid(system)
 
 
 class Pause(SlowOperation):
-    _attrs_ = []
+    pass
 
     def execute(self, cpu, mode):
         if mode.system.vmx_non_root:
@@ -560,7 +533,6 @@ class Pause(SlowOperation):
 
 class Wait(Operation):
     """WAIT: #NM if CR0.MP and CR0.TS are set."""
-    _attrs_ = []
 
     def __init__(self, next_eip):
         pass
@@ -572,7 +544,6 @@ class Wait(Operation):
 
 class Coprocessor(Terminator):
     """An x87 instruction on a processor without the unit: #NM if CR0.EM or CR0.TS is set, else #UD."""
-    _attrs_ = []
 
     def execute(self, cpu, mode):
         raise GuestFault(NM if mode.system.cr0 & 0xc else UD)
@@ -582,7 +553,6 @@ class Coprocessor(Terminator):
 
 class Port(SlowTerminator):
     """IN and OUT of AL, AX or EAX; `port` is -1 for DX."""
-    _attrs_ = ['read', 'port', 'size']
     _immutable_fields_ = ['read', 'port', 'size']
     indirect = False
 
@@ -608,7 +578,6 @@ class Port(SlowTerminator):
 
 class PortString(SlowTerminator):
     """INS, OUTS: one element; if repeated, back to itself until the counter is zero."""
-    _attrs_ = ['start', 'read', 'segment', 'size', 'address_mask', 'repeated']
     _immutable_fields_ = ['start', 'read', 'segment', 'size', 'address_mask', 'repeated']
 
     def __init__(self, next_eip, start, read, segment, size, address_mask, repeated):
@@ -655,7 +624,6 @@ class PortString(SlowTerminator):
 
 class VMXInstruction(SlowTerminator):
     """VMCALL (1), VMLAUNCH (2), VMRESUME (3), VMXOFF (4)."""
-    _attrs_ = ['number']
     _immutable_fields_ = ['number']
 
     def __init__(self, next_eip, number):
@@ -668,7 +636,6 @@ class VMXInstruction(SlowTerminator):
 
 class VMXPointer(SlowTerminator):
     """VMXON, VMCLEAR, VMPTRLD, VMPTRST: the operand holds or takes a 64-bit physical address."""
-    _attrs_ = ['kind', 'operand']
     _immutable_fields_ = ['kind', 'operand']
 
     def __init__(self, next_eip, kind, operand):
@@ -698,7 +665,6 @@ class VMXPointer(SlowTerminator):
 
 class AccessVMCS(SlowTerminator):
     """VMREAD, VMWRITE."""
-    _attrs_ = ['write', 'operand', 'field']
     _immutable_fields_ = ['write', 'operand', 'field']
 
     def __init__(self, next_eip, write, operand, field):
@@ -715,19 +681,17 @@ class AccessVMCS(SlowTerminator):
         control.vmx_check_access(system, self.write)
         if self.write:
             control.vmx_write(system, field, self.operand.get(cpu, mode))
+            cpu.load(system)
         else:
             self.operand.writable(cpu, mode)
             value = control.vmx_read(system, field)
+            cpu.load(system)
             if value >= 0:
                 self.operand.set(cpu, mode, value)
-                if not self.operand.is_memory:
-                    cpu.save_registers(system)
-        cpu.load(system)
 
 
 class InvalidateNested(SlowTerminator):
     """INVEPT, INVVPID: a type in a register and a 16-byte descriptor in memory."""
-    _attrs_ = ['vpid', 'operand', 'kind']
     _immutable_fields_ = ['vpid', 'operand', 'kind']
 
     def __init__(self, next_eip, vpid, operand, kind):

@@ -4,7 +4,6 @@ from hyper.cpu.operations.base import Terminator, Indirect
 
 
 class Jump(Terminator):
-    _attrs_ = ['target']
     _immutable_fields_ = ['target']
 
     def __init__(self, next_eip, target):
@@ -16,7 +15,6 @@ class Jump(Terminator):
 
 
 class JumpConditional(Jump):
-    _attrs_ = ['code']
     _immutable_fields_ = ['code']
 
     def __init__(self, next_eip, target, code):
@@ -32,7 +30,6 @@ class JumpConditional(Jump):
 
 class Loop(Jump):
     """LOOPNE (0), LOOPE (1), LOOP (2): the counter is CX or ECX by address size."""
-    _attrs_ = ['kind', 'counter_mask']
     _immutable_fields_ = ['kind', 'counter_mask']
 
     def __init__(self, next_eip, target, kind, counter_mask):
@@ -52,7 +49,6 @@ class Loop(Jump):
 
 class JumpCounterZero(Jump):
     """JCXZ, JECXZ."""
-    _attrs_ = ['counter_mask']
     _immutable_fields_ = ['counter_mask']
 
     def __init__(self, next_eip, target, counter_mask):
@@ -67,7 +63,6 @@ class JumpCounterZero(Jump):
 
 
 class Call(Jump):
-    _attrs_ = ['size']
     _immutable_fields_ = ['size']
 
     def __init__(self, next_eip, target, size):
@@ -80,7 +75,6 @@ class Call(Jump):
 
 
 class JumpIndirect(Indirect):
-    _attrs_ = ['target']
     _immutable_fields_ = ['target']
 
     def __init__(self, next_eip, target):
@@ -92,7 +86,6 @@ class JumpIndirect(Indirect):
 
 
 class CallIndirect(Indirect):
-    _attrs_ = ['target', 'size']
     _immutable_fields_ = ['target', 'size']
 
     def __init__(self, next_eip, target, size):
@@ -108,7 +101,6 @@ class CallIndirect(Indirect):
 
 class Return(Indirect):
     """RET, releasing `release` bytes of arguments."""
-    _attrs_ = ['size', 'release']
     _immutable_fields_ = ['size', 'release']
 
     def __init__(self, next_eip, size, release):
