@@ -131,8 +131,9 @@ def parse_size(option, text):
     """A size in bytes: digits, then K, M or G."""
     unit = 1
     digits = text
-    if len(text) > 0:
-        last = text[len(text) - 1]
+    end = len(text) - 1
+    if end >= 0:
+        last = text[end]
         if last == 'K' or last == 'k':
             unit = KB
         elif last == 'M' or last == 'm':
@@ -140,7 +141,7 @@ def parse_size(option, text):
         elif last == 'G' or last == 'g':
             unit = GB
         if unit > 1:
-            digits = text[:len(text) - 1]
+            digits = text[:end]
     value = parse_digits(digits)
     if value < 0:
         raise UserError("%s %s: not a size; write it like 512K, 32M or 1G" % (option, text))

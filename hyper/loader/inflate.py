@@ -135,6 +135,7 @@ class Inflater(object):
         codes = self.bits(4) + 4
         if literals > 286 or distances > 30:
             raise Damaged()
+        assert literals >= 0
         lengths = [0] * 19
         for i in range(codes):
             lengths[CODE_ORDER[i]] = self.bits(3)

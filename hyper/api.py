@@ -1,0 +1,348 @@
+"""The C interface of libhyper.so. Handles are small integers; what fails returns a negative number, and hyper_error()
+says why. No exception leaves here. hyper_interrupt() is in hyper/host.py, in C.
+
+Strings that are returned stay valid until the next call that returns one.
+"""
+
+from rpython.rlib.entrypoint import entrypoint_highlevel
+from rpython.rtyper.lltypesystem import lltype, rffi
+
+from hyper import host
+from hyper.board.machine import World
+from hyper.board.uart import CharSink
+from hyper.errors import UserError
+from hyper.options import parse
+from hyper.session import Session, Sinks
+
+FAILED = -1
+MOST_BUFFERED = 4096
+MOST_BYTES = 1 << 30            # of one read or write
+
+CONSOLE = lltype.Ptr(lltype.FuncType([rffi.INT, rffi.CCHARP, rffi.INT], lltype.Void))
+
+
+class LastString(object):
+    """Keeps the last returned string for C."""
+
+    def __init__(self):
+        self.held = lltype.nullptr(rffi.CCHARP.TO)
+
+    def hold(self, text):
+        if self.held:
+            rffi.free_charp(self.held)
+        self.held = rffi.str2charp(text)
+        return self.held
+
+
+class State(object):
+    def __init__(self):
+        self.runs = []              # Run or None, by handle
+        self.error = ''
+
+state = State()
+last_error = LastString()
+last_report = LastString()
+
+
+class ConsoleSink(CharSink):
+    """Collects a domain's output and hands it to the callback by lines."""
+
+    def __init__(self, number):
+        self.number = number
+        self.out = lltype.nullptr(CONSOLE.TO)
+        self.buffer = []
+
+    def write_byte(self, b):
+        self.buffer.append(chr(b))
+        if b == 10 or len(self.buffer) >= MOST_BUFFERED:
+            self.flush()
+
+    def flush(self):
+        if len(self.buffer) == 0:
+            return
+        text = ''.join(self.buffer)
+        self.buffer = []
+        if self.out:
+            raw = rffi.str2charp(text)
+            self.out(rffi.cast(rffi.INT, self.number), raw, rffi.cast(rffi.INT, len(text)))
+            rffi.free_charp(raw)
+
+
+class LibraryWorld(World):
+    """Input comes by hyper_input(), between runs or from the console callback."""
+
+    def __init__(self, handle):
+        self.handle = handle
+        self.sinks = []
+
+    def input_closed(self):
+        return False
+
+    def wait_for_input(self, milliseconds):
+        host.readable(-1, milliseconds)     # poll(2) passes over a negative descriptor: this only sleeps
+
+    def interrupted(self):
+        return host.stop_requested(self.handle)
+
+    def flush(self):
+        for sink in self.sinks:
+            sink.flush()
+
+
+class LibrarySinks(Sinks):
+    def __init__(self, world):
+        self.world = world
+
+    def sink(self, number, name):
+        sink = ConsoleSink(number)
+        self.world.sinks.append(sink)
+        return sink
+
+
+class Run(object):
+    def __init__(self, session, world):
+        self.session = session
+        self.world = world
+
+
+def fail(text):
+    state.error = text
+    return FAILED
+
+
+def find(handle):
+    """The Run of a handle, None (with the error set) if there is none."""
+    handle = rffi.cast(lltype.Signed, handle)
+    if 0 <= handle < len(state.runs):
+        run = state.runs[handle]
+        if run is not None:
+            return run
+    state.error = "no such handle: %d" % handle
+    return None
+
+
+def find_domain(handle, domain):
+    run = find(handle)
+    if run is None:
+        return None
+    domain = rffi.cast(lltype.Signed, domain)
+    if not run.session.has_domain(domain):
+        state.error = "no such domain: %d" % domain
+        return None
+    return run
+
+
+def free_handle():
+    for i in range(len(state.runs)):
+        if state.runs[i] is None:
+            return i
+    state.runs.append(None)
+    return len(state.runs) - 1
+
+
+def do_open(arguments):
+    words = []
+    for word in arguments.split('\n'):
+        words.append(word)
+    while len(words) > 0 and words[len(words) - 1] == '':
+        words.pop()
+    if len(words) > 0 and words[0] == 'run':
+        words = words[1:]
+    options = parse(words)
+    handle = free_handle()
+    host.forget_request(handle)
+    world = LibraryWorld(handle)
+    session = Session(options, world, LibrarySinks(world))
+    state.runs[handle] = Run(session, world)
+    return handle
+
+
+@entrypoint_highlevel('main', [rffi.CCHARP], c_name='hyper_open')
+def hyper_open(arguments):
+    """A handle for what newline-separated words of the `run` command line describe, loaded and ready."""
+    try:
+        result = do_open(rffi.charp2str(arguments))
+    except UserError as error:
+        result = fail(error.text)
+    except MemoryError:
+        result = fail("the host has not enough memory; give less --memory")
+    except Exception:
+        result = fail("internal error in hyper_open")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT], c_name='hyper_close')
+def hyper_close(handle):
+    """Frees all that belongs to the handle."""
+    try:
+        run = find(handle)
+        if run is not None:
+            state.runs[rffi.cast(lltype.Signed, handle)] = None
+            run.session.close()
+    except Exception:
+        fail("internal error in hyper_close")
+
+
+def do_run(handle, max_instructions, until_address, seconds):
+    run = find(handle)
+    if run is None:
+        return FAILED
+    result = run.session.run(max_instructions, until_address, seconds)
+    run.world.flush()
+    host.forget_request(rffi.cast(lltype.Signed, handle))
+    return result
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.LONG, rffi.LONG, rffi.DOUBLE], c_name='hyper_run')
+def hyper_run(handle, max_instructions, until_address, seconds):
+    """Runs; returns the stop reason (hyper.board.machine)."""
+    try:
+        result = do_run(handle, max_instructions, until_address, seconds)
+    except MemoryError:
+        result = fail("the host has not enough memory")
+    except Exception:
+        result = fail("internal error in hyper_run")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT], c_name='hyper_step')
+def hyper_step(handle):
+    """Runs one instruction; returns the stop reason."""
+    try:
+        result = do_run(handle, 1, -1, -1.0)
+    except Exception:
+        result = fail("internal error in hyper_step")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT], c_name='hyper_status')
+def hyper_status(handle):
+    """The exit status that the command line would give."""
+    try:
+        run = find(handle)
+        result = FAILED
+        if run is not None:
+            result = run.session.status()
+    except Exception:
+        result = fail("internal error in hyper_status")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_get')
+def hyper_get(handle, domain, name):
+    """A register by its name in the manual (hyper.registers)."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            text = rffi.charp2str(name)
+            result = run.session.get(rffi.cast(lltype.Signed, domain), text)
+            if result < 0:
+                result = fail("no such register: " + text)
+    except Exception:
+        result = fail("internal error in hyper_get")
+    return rffi.cast(rffi.LONG, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP, rffi.LONG], c_name='hyper_set')
+def hyper_set(handle, domain, name, value):
+    """Sets a register; 0, or negative if it is none or cannot be set."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            text = rffi.charp2str(name)
+            result = 0
+            if not run.session.set(rffi.cast(lltype.Signed, domain), text, value):
+                result = fail("no such register, or not to be set: " + text)
+    except Exception:
+        result = fail("internal error in hyper_set")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.LONG, rffi.CCHARP, rffi.INT], c_name='hyper_read')
+def hyper_read(handle, domain, space, address, buffer, size):
+    """Copies memory to the buffer (space 0 guest-physical, 1 linear); returns how many bytes there were."""
+    try:
+        run = find_domain(handle, domain)
+        count = rffi.cast(lltype.Signed, size)
+        result = FAILED
+        if run is not None:
+            if count < 0 or count > MOST_BYTES:
+                result = fail("a read of %d bytes" % count)
+            else:
+                data = run.session.read_memory(rffi.cast(lltype.Signed, domain), rffi.cast(lltype.Signed, space),
+                                               address, count)
+                for i in range(len(data)):
+                    buffer[i] = data[i]
+                result = len(data)
+    except Exception:
+        result = fail("internal error in hyper_read")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.LONG, rffi.CCHARP, rffi.INT], c_name='hyper_write')
+def hyper_write(handle, domain, space, address, buffer, size):
+    """Copies the buffer to memory; returns how many bytes there was room for."""
+    try:
+        run = find_domain(handle, domain)
+        count = rffi.cast(lltype.Signed, size)
+        result = FAILED
+        if run is not None:
+            if count < 0 or count > MOST_BYTES:
+                result = fail("a write of %d bytes" % count)
+            else:
+                result = run.session.write_memory(rffi.cast(lltype.Signed, domain), rffi.cast(lltype.Signed, space),
+                                                  address, rffi.charpsize2str(buffer, count))
+    except Exception:
+        result = fail("internal error in hyper_write")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT], c_name='hyper_report')
+def hyper_report(handle):
+    """The counters as JSON; NULL if there is no such handle."""
+    try:
+        run = find(handle)
+        if run is None:
+            return lltype.nullptr(rffi.CCHARP.TO)
+        return last_report.hold(run.session.report_json())
+    except Exception:
+        fail("internal error in hyper_report")
+        return lltype.nullptr(rffi.CCHARP.TO)
+
+
+@entrypoint_highlevel('main', [rffi.INT, CONSOLE], c_name='hyper_console')
+def hyper_console(handle, out):
+    """From now on the console output of every domain goes to out(domain, bytes, size); NULL drops it."""
+    try:
+        run = find(handle)
+        if run is not None:
+            for sink in run.world.sinks:
+                sink.out = out
+    except Exception:
+        fail("internal error in hyper_console")
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP, rffi.INT], c_name='hyper_input')
+def hyper_input(handle, domain, bytes, size):
+    """Console input for a domain; returns 0."""
+    try:
+        run = find_domain(handle, domain)
+        count = rffi.cast(lltype.Signed, size)
+        result = FAILED
+        if run is not None and 0 <= count <= MOST_BYTES:
+            run.session.receive(rffi.cast(lltype.Signed, domain), rffi.charpsize2str(bytes, count))
+            result = 0
+    except Exception:
+        result = fail("internal error in hyper_input")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [], c_name='hyper_error')
+def hyper_error():
+    """What went wrong last, one line."""
+    try:
+        return last_error.hold(state.error)
+    except Exception:
+        return lltype.nullptr(rffi.CCHARP.TO)

@@ -1,0 +1,348 @@
+"""A machine: one processor, its memory, a bus and a clock; and, where a guest owns it, the devices of a PC.
+
+`Watch` is what ties machine time to the world: at regular moments of machine time it looks at the real clock, at the
+console and at a request to stop. It changes nothing that a guest can see, so runs without input are the same each time.
+"""
+
+import time
+
+from rpython.rlib.objectmodel import we_are_translated
+
+from hyper.board.bus import Bus
+from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
+from hyper.board.memory import Memory
+from hyper.board.pc import PC
+from hyper.board.pic import InterruptListener
+from hyper.board.power import PowerListener
+from hyper.cpu import system as processor
+from hyper.cpu.faults import Abort
+from hyper.cpu.system import InterruptController, System
+
+# Why a run ended; the numbers are those of the C interface.
+RUNNING = -1
+POWERED_OFF = 0                 # the guest switched the machine off, or every domain has ended
+LIMIT = 1                       # as many instructions as were asked for
+ADDRESS = 2                     # at the address that was asked for
+CRASHED = 3                     # can go no further: triple fault, halted for ever
+TIMEOUT = 4                     # as many seconds as were asked for
+EXITED = 5                      # through the exit device, with a status
+INTERRUPTED = 6                 # by hyper_interrupt() or Ctrl-C
+
+STATUS_CRASHED = 3              # exit statuses of the command line
+STATUS_TIMEOUT = 124
+STATUS_INTERRUPTED = 130
+
+POLL = 10000000                 # ns of machine time between two looks at the world
+POLL_UNTRANSLATED = 20000
+IDLE_WAIT = 5                   # ms of real time to wait for input when nothing else can happen
+
+EFLAGS_IF = 0x200
+CR0_PE_ET = 0x11
+ACCESS_CODE = 0xc09b            # of the VMCS format: present, 32 bit, 4 KB granular, ring 0, accessed
+ACCESS_DATA = 0xc093
+ACCESS_REAL_CODE = 0x9b
+ACCESS_REAL_DATA = 0x93
+FLAT_LIMIT = 0xffffffff
+CS = processor.CS
+
+
+class MachineTime(Source):
+    def __init__(self, system):
+        self.system = system
+
+    def now(self):
+        return self.system.now()
+
+
+class ProcessorWires(InterruptListener):
+    """The INTR wire, as the PICs see it."""
+
+    def __init__(self, system):
+        self.system = system
+
+    def interrupt_changed(self):
+        self.system.interrupt_changed()
+
+
+class ClockWires(DeadlineListener):
+    def __init__(self, system):
+        self.system = system
+
+    def deadline_changed(self):
+        self.system.deadline_changed()
+
+
+class PcInterrupts(InterruptController):
+    """The PICs, as the processor sees them."""
+
+    def __init__(self, pic):
+        self.pic = pic
+
+    def pending(self):
+        return self.pic.pending()
+
+    def acknowledge(self):
+        return self.pic.acknowledge()
+
+
+class MachinePower(PowerListener):
+    def __init__(self, machine):
+        self.machine = machine
+
+    def power_off(self):
+        self.machine.end(POWERED_OFF, "powered off")
+
+    def reset(self):
+        self.machine.end(POWERED_OFF, "reset by the guest")
+
+    def exit(self, status):
+        self.machine.exit_status = status
+        self.machine.end(EXITED, "exited")
+
+
+class World(object):
+    """What lies outside of machine time. The base class is a world without input or stop requests."""
+
+    def read_input(self):
+        """What has been typed since the last call, '' if nothing."""
+        return ''
+
+    def input_closed(self):
+        """Whether no input will come any more."""
+        return True
+
+    def interactive(self):
+        """Whether a person waits: then idle machine time takes as much real time."""
+        return False
+
+    def wait_for_input(self, milliseconds):
+        """Returns when there is input or after so long."""
+
+    def interrupted(self):
+        """Whether somebody asked for the run to stop."""
+        return False
+
+    def flush(self):
+        """Lets output be seen."""
+
+
+class Receiver(object):
+    """Who gets the console input."""
+
+    def receive(self, text):
+        pass
+
+
+class PcReceiver(Receiver):
+    def __init__(self, pc):
+        self.pc = pc
+
+    def receive(self, text):
+        self.pc.receive(text)
+
+
+class Watch(Timer):
+    def __init__(self, machine):
+        self.machine = machine
+        self.end_time = -1.0
+
+    def period(self):
+        if we_are_translated():
+            return POLL
+        return POLL_UNTRANSLATED
+
+    def begin(self, seconds):
+        """`seconds` of real time from now on, negative for no end."""
+        self.end_time = -1.0
+        if seconds >= 0.0:
+            self.end_time = time.time() + seconds
+        self.look()
+        self.machine.clock.schedule(self, self.machine.clock.now() + self.period())
+
+    def finish(self):
+        self.machine.clock.cancel(self)
+        self.machine.world.flush()
+
+    def expire(self):
+        self.look()
+        machine = self.machine
+        idle = machine.idle()
+        if idle and machine.clock.next_deadline() == NEVER:
+            self.wait_for_input()
+        elif idle and machine.world.interactive():
+            machine.world.wait_for_input(self.period() // 1000000)
+        elif machine.stuck():
+            machine.end(CRASHED, "loops for ever with interrupts off")
+        machine.clock.schedule(self, machine.clock.now() + self.period())
+
+    def wait_for_input(self):
+        """Only input can wake the guest."""
+        machine = self.machine
+        if machine.world.input_closed():
+            machine.end(CRASHED, "waits for an interrupt, and no device will send one")
+        else:
+            machine.world.flush()
+            machine.world.wait_for_input(IDLE_WAIT)
+
+    def look(self):
+        machine = self.machine
+        world = machine.world
+        if world.interrupted():
+            machine.end(INTERRUPTED, "interrupted")
+        elif self.end_time >= 0.0 and time.time() >= self.end_time:
+            machine.end(TIMEOUT, "out of time")
+        text = world.read_input()
+        if text != '':
+            machine.receiver.receive(text)
+        if machine.idle():
+            world.flush()
+
+
+class Machine(object):
+    """`memory_size` in bytes, whole pages; `model` is one of hyper.cpu.models; `world` connects it to the outside."""
+
+    def __init__(self, memory_size, model, world):
+        self.memory = Memory(memory_size)
+        self.system = System(self.memory, model)
+        self.bus = Bus()
+        self.clock = Clock(MachineTime(self.system))
+        self.clock.listener = ClockWires(self.system)
+        self.system.bus = self.bus
+        self.system.clock = self.clock
+        self.world = world
+        self.receiver = Receiver()
+        self.watch = Watch(self)
+        self.pc = None
+        self.ended = RUNNING
+        self.why = ''               # in words
+        self.exit_status = 0
+
+    def close(self):
+        self.memory.close()
+
+    def add_pc(self, sink):
+        """Gives the machine the devices of a PC; COM1 and the debug port write to the sink."""
+        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system), MachinePower(self), sink, self.memory.size)
+        self.system.interrupts = PcInterrupts(self.pc.pic)
+        self.receiver = PcReceiver(self.pc)
+
+    def load(self, image):
+        """Places an Image in memory and the processor at its entry."""
+        image.place(self.memory)
+        self.enter(image.entry)
+
+    def enter(self, state):
+        """Sets the registers of an EntryState."""
+        system = self.system
+        system.reset()
+        for i in range(8):
+            system.regs[i] = 0
+        system.regs[0] = state.eax
+        system.regs[2] = state.edx
+        system.regs[3] = state.ebx
+        system.regs[4] = state.esp
+        system.regs[6] = state.esi
+        system.eip = state.eip
+        system.gdtr_base = state.gdt
+        system.gdtr_limit = state.gdt_limit
+        if state.protected:
+            system.cr0 = CR0_PE_ET
+            for segment in range(6):
+                selector = state.ds
+                access = ACCESS_DATA
+                if segment == CS:
+                    selector = state.cs
+                    access = ACCESS_CODE
+                system.set_segment(segment, selector, 0, FLAT_LIMIT, access)
+        else:
+            for segment in range(6):
+                selector = state.ds
+                access = ACCESS_REAL_DATA
+                if segment == CS:
+                    selector = state.cs
+                    access = ACCESS_REAL_CODE
+                system.set_segment(segment, selector, selector << 4, 0xffff, access)
+            system.idtr_base = 0
+            system.idtr_limit = 0x3ff
+        system.update_mode()
+
+    # running
+
+    def end(self, reason, why):
+        """The run is over before the next instruction."""
+        if self.ended == RUNNING or self.ended == LIMIT or self.ended == ADDRESS:
+            self.ended = reason
+            self.why = why
+        self.system.request_stop(processor.STOP_REQUESTED)
+
+    def begin(self, seconds):
+        """Before a run: forgets why the last one ended, if it can go on at all."""
+        if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED]:
+            self.ended = RUNNING
+            self.why = ''
+        self.watch.begin(seconds)
+
+    def run(self, max_instructions, until_address, seconds):
+        """Runs the guest that owns the machine; returns why it ended.
+
+        At most `max_instructions`, until the instruction at linear `until_address` would be next, for at most `seconds`
+        of real time; each negative for no such end.
+        """
+        system = self.system
+        self.begin(seconds)
+        system.limit = processor.FOREVER
+        if max_instructions >= 0:
+            system.limit = system.icount + max_instructions
+        if until_address >= 0:
+            system.breakpoints[until_address] = None
+        while self.ended == RUNNING:
+            self.note(system.run())
+        if until_address >= 0:
+            del system.breakpoints[until_address]
+        system.limit = processor.FOREVER
+        self.watch.finish()
+        return self.ended
+
+    def note(self, reason):
+        """What it means that the processor stopped."""
+        if reason == processor.STOP_DEADLINE:
+            self.end(LIMIT, "reached the instruction limit")
+        elif reason == processor.STOP_BREAKPOINT:
+            self.end(ADDRESS, "reached the address")
+        elif reason == processor.STOP_SHUTDOWN:
+            self.end(CRASHED, "triple fault")
+        elif reason == processor.STOP_HALTED:
+            self.end(CRASHED, "halted with interrupts off")
+        elif reason == processor.STOP_VMEXIT:
+            self.end(CRASHED, "VM exit without a VMM")
+
+    def status(self):
+        """The exit status of the command line."""
+        if self.ended == CRASHED:
+            return STATUS_CRASHED
+        if self.ended == TIMEOUT:
+            return STATUS_TIMEOUT
+        if self.ended == INTERRUPTED:
+            return STATUS_INTERRUPTED
+        return self.exit_status
+
+    # what the guest is doing
+
+    def idle(self):
+        return self.system.halted
+
+    def stuck(self):
+        """Whether the guest that owns the machine jumps to itself with interrupts off: nothing can ever happen."""
+        system = self.system
+        if self.pc is None or system.eflags & EFLAGS_IF or system.vmx_non_root:
+            return False
+        at = system.base[CS] + system.eip
+        try:
+            return jumps_to_itself(system.read_system(at, 4), system.read_system(at - 2, 4))
+        except Abort:
+            return False                # the bytes beside the instruction are not mapped
+
+
+def jumps_to_itself(code, code_before):
+    """Whether code (little-endian, at EIP and two bytes before it) is `1: jmp 1b` or `1: pause; jmp 1b`."""
+    return (code & 0xffff == 0xfeeb or code == 0xfceb90f3 or code_before == 0xfceb90f3)

@@ -1,0 +1,112 @@
+"""The command line: hyper run, models, version."""
+
+import os
+
+from hyper import console, host, options
+from hyper.cpu import models
+from hyper.errors import UserError
+from hyper.session import Session, Sinks
+
+VERSION = '0.1'
+STATUS_BAD_INPUT = 2
+
+
+class TerminalSinks(Sinks):
+    """Every domain writes to standard output, with its name before each line if there are several."""
+
+    def __init__(self, world, several):
+        self.world = world
+        self.several = several
+
+    def sink(self, number, name):
+        prefix = ''
+        if self.several:
+            prefix = name + '| '
+        return self.world.add_terminal(prefix)
+
+
+def run(words):
+    """Runs what the words ask for; returns the exit status."""
+    chosen = options.parse(words)
+    world = console.HostWorld()
+    several = len(chosen.domains) > 1 or chosen.domains[0].copies > 1
+    session = Session(chosen, world, TerminalSinks(world, several))
+    host.catch_signals()
+    if world.is_terminal:
+        host.raw_terminal()
+    try:
+        session.run(chosen.instructions, -1, chosen.timeout)
+    finally:
+        host.cook_terminal()
+    world.flush()
+    console.write_all(console.STDERR, session.why_crashed())
+    report(session, chosen)
+    status = session.status()
+    session.close()
+    return status
+
+
+def report(session, chosen):
+    text = ''
+    if chosen.report == 'text':
+        text = session.report_text()
+    elif chosen.report == 'json':
+        text = session.report_json()
+    if chosen.report_file == '':
+        console.write_all(console.STDERR, text)
+        return
+    try:
+        descriptor = os.open(chosen.report_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0644)
+        console.write_all(descriptor, text)
+        os.close(descriptor)
+    except OSError as error:
+        raise UserError("--report-file %s: cannot be written (%s)" % (chosen.report_file, os.strerror(error.errno)))
+
+
+def list_models():
+    text = ''
+    for name in models.names():
+        model = models.find(name)
+        assert model is not None
+        text += '%s  %s\n' % (name + ' ' * (12 - len(name)), model.description)
+    console.write_all(console.STDOUT, text)
+
+
+def command(words):
+    if len(words) == 0:
+        console.write_all(console.STDERR, options.HELP)
+        return STATUS_BAD_INPUT
+    name = words[0]
+    for word in words:
+        if word == '--help' or word == '-h' or name == 'help':
+            console.write_all(console.STDOUT, options.HELP)
+            return 0
+    if name == 'run':
+        return run(words[1:])
+    if name == 'models':
+        list_models()
+        return 0
+    if name == 'version' or name == '--version':
+        console.write_all(console.STDOUT, 'hyper %s\n' % VERSION)
+        return 0
+    raise UserError("%s: no such command; see hyper --help" % name)
+
+
+def complain(text):
+    console.write_all(console.STDERR, 'hyper: %s\n' % text)
+    return STATUS_BAD_INPUT
+
+
+def entry_point(argv):
+    """The main function: `argv` as a C program has it; returns the exit status."""
+    try:
+        return command(argv[1:])
+    except UserError as error:
+        return complain(error.text)
+    except MemoryError:
+        return complain("the host has not enough memory; give less --memory")
+
+
+if __name__ == '__main__':
+    import sys
+    sys.exit(entry_point(sys.argv))
