@@ -213,6 +213,7 @@ class Machine(object):
         self.receiver = Receiver()
         self.watch = Watch(self)
         self.pc = None
+        self.waiting = False        # a VMM waits for something to run
         self.ended = RUNNING
         self.why = ''               # in words
         self.exit_status = 0
@@ -326,10 +327,21 @@ class Machine(object):
             return STATUS_INTERRUPTED
         return self.exit_status
 
+    def wait(self):
+        """For a VMM with nothing to run: machine time passes until the next deadline, and what is due then happens."""
+        now = self.system.now()
+        when = self.clock.next_deadline()
+        assert when != NEVER                # the watch is always scheduled during a run
+        if when > now:
+            self.system.idle += when - now
+        self.waiting = True
+        self.clock.run_due(self.system.now())
+        self.waiting = False
+
     # what the guest is doing
 
     def idle(self):
-        return self.system.halted
+        return self.waiting or self.system.halted
 
     def stuck(self):
         """Whether the guest that owns the machine jumps to itself with interrupts off: nothing can ever happen."""

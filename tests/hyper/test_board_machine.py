@@ -1,0 +1,144 @@
+import struct
+
+import pytest
+
+from hyper.board import machine as stops
+from hyper.board.machine import Machine, World
+from hyper.cpu import models
+from hyper.loader.detect import load
+from hyper.loader.entry import BootRequest
+from hyper.loader.file import ImageFile
+
+from board_parts import Collector
+
+AT = 0x100000
+MB = 1 << 20
+
+POWER_OFF = '\x66\xba\x04\x06\x66\xb8\x00\x20\x66\xef'      # mov $0x604, %dx; mov $0x2000, %ax; out %ax, (%dx)
+SELF = '\xeb\xfe'                                           # jmp .
+
+
+class Typed(World):
+    """A world in which some text has been typed before the start."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def read_input(self):
+        text = self.text
+        self.text = ''
+        return text
+
+
+def machine(code, text='', memory=2 * MB):
+    made = Machine(memory, models.find(''), Typed(text))
+    made.sink = Collector()
+    made.add_pc(made.sink)
+    made.load(load(ImageFile('code', code), BootRequest(memory, '', [], AT)))
+    return made
+
+
+def out(port, value):
+    return '\xb0' + chr(value) + '\x66\xba' + struct.pack('<H', port) + '\xee'      # mov, mov, out %al, (%dx)
+
+
+def test_output_goes_to_the_console_and_power_off_ends_with_status_0():
+    m = machine(''.join(out(0xe9, ord(c)) for c in 'hi ') + out(0x3f8, ord('!')) + POWER_OFF + SELF)
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+    assert m.sink.text == 'hi !' and m.status() == 0
+
+
+def test_the_exit_device_gives_the_status_and_nothing_after_it_runs():
+    m = machine(out(0xf4, 42) + out(0xe9, ord('x')) + SELF)
+    assert m.run(-1, -1, -1.0) == stops.EXITED
+    assert m.status() == 42 and m.sink.text == ''
+    assert m.run(-1, -1, -1.0) == stops.EXITED
+
+
+def test_a_reset_ends_the_run_with_a_word_about_it():
+    m = machine(out(0x64, 0xfe) + SELF)
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+    assert 'reset' in m.why
+
+
+def test_the_instruction_limit_is_exact_and_a_run_goes_on_after_it():
+    m = machine('\x40' * 1000 + POWER_OFF + SELF)           # inc %eax
+    assert m.run(7, -1, -1.0) == stops.LIMIT
+    assert m.system.icount == 7 and m.system.regs[0] == 7
+    assert m.run(100, -1, -1.0) == stops.LIMIT
+    assert m.system.regs[0] == 107
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+
+
+def test_a_run_stops_at_an_address_before_its_instruction_and_leaves_it_when_it_goes_on():
+    m = machine('\x40\x41\xeb\xfc')                         # 1: inc %eax; inc %ecx; jmp 1b
+    assert m.run(-1, AT + 1, -1.0) == stops.ADDRESS
+    assert m.system.eip == AT + 1 and (m.system.regs[0], m.system.regs[1]) == (1, 0)
+    assert m.run(-1, AT + 1, -1.0) == stops.ADDRESS
+    assert (m.system.regs[0], m.system.regs[1]) == (2, 1)
+
+
+def test_a_guest_that_can_never_go_on_is_stopped():
+    assert machine('\xf4').run(-1, -1, 20.0) == stops.CRASHED              # hlt with interrupts off
+    assert machine('\xfb\xf4').run(-1, -1, 20.0) == stops.CRASHED          # hlt with them on, and no device set up
+    assert machine(SELF).run(-1, -1, 20.0) == stops.CRASHED
+    assert machine('\xf3\x90\xeb\xfc').run(-1, -1, 20.0) == stops.CRASHED  # 1: pause; jmp 1b
+    m = machine('\x0f\x0b')                                                # ud2 without an interrupt table
+    assert m.run(-1, -1, 20.0) == stops.CRASHED
+    assert m.status() == 3 and 'triple' in m.why
+
+
+def test_a_busy_guest_is_stopped_when_the_time_is_over():
+    m = machine('\x40\xeb\xfd')                             # 1: inc %eax; jmp 1b
+    assert m.run(-1, -1, 0.2) == stops.TIMEOUT
+    assert m.status() == 124
+
+
+def test_input_is_echoed_by_polling_the_uart():
+    code = ('\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7'          # 1: mov $0x3fd, %dx; in (%dx), %al; test $1, %al; jz 1b
+            '\x66\xba\xf8\x03\xec\xee'                      # mov $0x3f8, %dx; in; out
+            '\x3c\x0a\x75\xed')                             # cmp $10, %al; jne 1b
+    m = machine(code + POWER_OFF + SELF, text='echo\n')
+    assert m.run(1000, -1, 20.0) == stops.POWERED_OFF
+    assert m.sink.text == 'echo\n'
+
+
+def timer_program(ticks, body):
+    """Sets up the PICs, the PIT with so many ticks a period and an interrupt gate for IRQ 0 at vector 20h; then runs the body at `main`.
+
+    The handler counts in EBX and ends the interrupt.
+    """
+    table = AT + 0x1000
+    handler = AT + 0x800
+    code = ''
+    for port, value in [(0x20, 0x11), (0x21, 0x20), (0x21, 4), (0x21, 1), (0x21, 0xfe),
+                        (0xa0, 0x11), (0xa1, 0x28), (0xa1, 2), (0xa1, 1), (0xa1, 0xff),
+                        (0x43, 0x34), (0x40, ticks & 0xff), (0x40, ticks >> 8)]:
+        code += out(port, value)
+    code += '\x0f\x01\x1d' + struct.pack('<I', AT + 0x7f0)  # lidt
+    code += body
+    image = bytearray(0x1000 + 0x21 * 8)
+    image[:len(code)] = code
+    image[0x7f0:0x7f6] = struct.pack('<HI', 0x21 * 8 - 1, table)
+    end = '\x43\x50' + '\xb0\x20\xe6\x20' + '\x58\xcf'      # inc %ebx; push %eax; out $0x20, $0x20; pop %eax; iret
+    image[0x800:0x800 + len(end)] = end
+    image[0x1000 + 0x20 * 8:] = struct.pack('<HHHH', handler & 0xffff, 0x10, 0x8e00, handler >> 16)
+    return str(image)
+
+
+def test_timer_interrupts_wake_a_halted_guest_without_running_through_the_wait():
+    m = machine(timer_program(1193, '\xfb' + '\xf4\x83\xfb\x05\x75\xfa' + POWER_OFF + SELF))     # sti; 1: hlt; cmp $5, %ebx; jne 1b
+    assert m.run(-1, -1, 20.0) == stops.POWERED_OFF
+    assert m.system.regs[3] == 5
+    assert 4900000 < m.system.now() < 5100000               # five periods of 1 ms, minus what the set-up took
+    assert m.system.icount < 200
+
+
+def test_timer_interrupts_reach_a_busy_guest_at_the_same_instruction_each_time():
+    ends = []
+    for slices in (1, 3):
+        m = machine(timer_program(12, '\xfb' + '\x40\x83\xfb\x02\x75\xfa' + POWER_OFF + SELF), memory=2 * MB)
+        m.watch.period = lambda: 10000 // slices
+        assert m.run(100000, -1, 120.0) == stops.POWERED_OFF
+        ends.append((m.system.icount, m.system.regs[0], m.system.now()))
+    assert ends[0] == ends[1]
