@@ -8,11 +8,11 @@ from hyper.board import machine as stops
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
-from hyper.cpu.faults import Abort
 from hyper.errors import UserError
 from hyper.loader import detect
 from hyper.loader.file import ImageFile
-from hyper.options import MB, NATIVE, PARA
+from hyper.options import MB
+from hyper.walk import walk
 
 LARGEST_FILE = 1024 * MB
 CHUNK = 1 << 20
@@ -128,14 +128,12 @@ class Session(object):
 
     def physical(self, number, space, address):
         """The machine-physical address of a byte, -1 if there is none."""
-        if space == PHYSICAL:
-            if self.machine.memory.contains(address, 1):
-                return address
-            return -1
-        try:
-            return self.machine.system.mmu.probe(address & 0xffffffff)
-        except Abort:
-            return -1
+        if space == LINEAR:
+            system = self.machine.system
+            address = walk(self.machine.memory, system.cr0, system.cr3, system.cr4, address)
+        if self.machine.memory.contains(address, 1):
+            return address
+        return -1
 
     def read_memory(self, number, space, address, size):
         """Up to `size` bytes, fewer where memory ends or is not mapped."""

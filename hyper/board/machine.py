@@ -14,7 +14,7 @@ from hyper.board.memory import Memory
 from hyper.board.pc import PC
 from hyper.board.pic import InterruptListener
 from hyper.board.power import PowerListener
-from hyper.cpu import system as processor
+from hyper.cpu import engine, system as processor
 from hyper.cpu.faults import Abort
 from hyper.cpu.system import InterruptController, System
 
@@ -271,7 +271,7 @@ class Machine(object):
 
     def end(self, reason, why):
         """The run is over before the next instruction."""
-        if self.ended == RUNNING or self.ended == LIMIT or self.ended == ADDRESS:
+        if self.ended == RUNNING:
             self.ended = reason
             self.why = why
         self.system.request_stop(processor.STOP_REQUESTED)
@@ -281,6 +281,7 @@ class Machine(object):
         if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED]:
             self.ended = RUNNING
             self.why = ''
+        self.system.stop_requested = False
         self.watch.begin(seconds)
 
     def run(self, max_instructions, until_address, seconds):
@@ -296,6 +297,8 @@ class Machine(object):
             system.limit = system.icount + max_instructions
         if until_address >= 0:
             system.breakpoints[until_address] = None
+            if (system.base[CS] + system.eip) & 0xffffffff == until_address and max_instructions != 0:
+                self.step()
         while self.ended == RUNNING:
             self.note(system.run())
         if until_address >= 0:
@@ -303,6 +306,15 @@ class Machine(object):
         system.limit = processor.FOREVER
         self.watch.finish()
         return self.ended
+
+    def step(self):
+        """One instruction, even if a run would stop before it."""
+        system = self.system
+        engine.step(system)
+        if system.stop != processor.STOP_NONE:
+            reason = system.stop
+            system.stop = processor.STOP_NONE
+            self.note(reason)
 
     def note(self, reason):
         """What it means that the processor stopped."""
