@@ -563,7 +563,8 @@ def d_return_far(d, opcode):
 def d_interrupt(d, opcode):
     """CC INT3, CD INT n, CE INTO, F1 INT1."""
     if opcode == 0xcd:
-        return Y.Interrupt(d.eip, d.u8(), Y.INT_N)
+        vector = d.u8()
+        return Y.Interrupt(d.eip, vector, Y.INT_N)
     if opcode == 0xcc:
         return Y.Interrupt(d.eip, faults.BP, Y.INT_3)
     if opcode == 0xf1:
@@ -619,7 +620,8 @@ def d_loop(d, opcode):
 def d_port_immediate(d, opcode):
     """E4-E7."""
     size = d.size(opcode)
-    return Y.Port(d.eip, opcode < 0xe6, d.u8(), size)
+    port = d.u8()
+    return Y.Port(d.eip, opcode < 0xe6, port, size)
 
 
 def d_port(d, opcode):

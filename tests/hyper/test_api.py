@@ -3,6 +3,7 @@
 import json
 
 import pytest
+pytest.importorskip('hyper.cpu.models')
 from rpython.rtyper.lltypesystem import lltype, rffi
 
 from hyper import api

@@ -1,6 +1,7 @@
 import struct
 
 import pytest
+pytest.importorskip('hyper.cpu.models')
 
 from hyper.board import machine as stops
 from hyper.board.machine import Machine, World
