@@ -105,6 +105,8 @@ class System(object):
         self.shadow = False             # one instruction after STI or MOV SS
         self.nmi_pending = False
         self.nmi_blocked = False
+        self.vectoring = 0              # the event being delivered, in the format of hyper.vmx.events, or 0
+        self.vectoring_error = 0        # its error code
         for s in range(6):
             self.update_segment(s)
         self.mmu.clear()
