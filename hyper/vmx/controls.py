@@ -77,12 +77,10 @@ class Capabilities(object):
         self.exit_may = high(msr[MSR_EXIT_CONTROLS - first])
         self.entry_must = low(msr[MSR_ENTRY_CONTROLS - first])
         self.entry_may = high(msr[MSR_ENTRY_CONTROLS - first])
-        self.has_secondary = self.processor_may & ACTIVATE_SECONDARY_CONTROLS != 0
-        self.secondary_must = 0
-        self.secondary_may = 0
-        if self.has_secondary:
-            self.secondary_must = low(msr[MSR_SECONDARY_CONTROLS - first])
-            self.secondary_may = high(msr[MSR_SECONDARY_CONTROLS - first])
+        self.secondary_must = low(msr[MSR_SECONDARY_CONTROLS - first])
+        self.secondary_may = high(msr[MSR_SECONDARY_CONTROLS - first])
+        # the first Core 2 let bit 31 be set and had nothing behind it
+        self.has_secondary = self.processor_may & ACTIVATE_SECONDARY_CONTROLS != 0 and self.secondary_may != 0
         self.has_ept = self.secondary_may & ENABLE_EPT != 0
         self.cr0_must = low(msr[MSR_CR0_FIXED0 - first])
         self.cr0_may = low(msr[MSR_CR0_FIXED1 - first])
