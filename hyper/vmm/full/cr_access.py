@@ -1,0 +1,115 @@
+"""Control-register accesses (exit reason 28; SDM vol. 3, 27.2.1 table 27-3 for the qualification, 2.5 for the registers).
+
+Without EPT the VMM owns CR3, all of CR4, and of CR0 all but TS, EM and MP. With EPT the guest owns CR3 and all that no rule of VMX operation
+fixes. What the guest owns causes no exit; what it reads of the rest comes from the read shadow.
+"""
+from hyper.vmm.full.paging import CR0_PE, CR0_PG, CR0_WP, CR4_PSE
+from hyper.vmm.full.reflected import Unsupported, general_protection
+from hyper.vmx import fields
+
+M32 = 0xffffffff
+CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 29, 1 << 30
+CR0_DEFINED = 0xe005003f
+CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_PAE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_VMXE = (
+    1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 13)
+CR0_GUEST_OWNED = CR0_TS | CR0_EM | CR0_MP              # in vtlb
+CR0_FIXED_EPT = CR0_NE                                  # an unrestricted guest may clear PE and PG
+CR4_OFFERED = (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+CR4_OF_PAGING = CR4_PSE | CR4_PAE | CR4_PGE             # meaningless for shadow tables of 4 KB pages
+MOV_TO, MOV_FROM, CLTS, LMSW = range(4)
+
+
+def exit_cr_access(domain):
+    guest = domain.guest
+    qualification = guest.read(fields.EXIT_QUALIFICATION)
+    number = qualification & 15
+    kind = qualification >> 4 & 3
+    gpr = qualification >> 8 & 15
+    if kind == MOV_TO:
+        value = guest.register(gpr & 7)
+        if number == 3:
+            write_cr3(domain, value)
+        elif number == 0:
+            write_cr0(domain, value)
+        elif number == 4:
+            write_cr4(domain, value)
+        else:
+            raise Unsupported('writes a control register that it does not have')
+    elif kind == MOV_FROM:
+        # only CR3 is read by an exit: CR0 and CR4 have read shadows
+        guest.set_register(gpr & 7, read_cr3(domain))
+    elif kind == CLTS:
+        write_cr0(domain, read_cr0(domain) & ~CR0_TS)
+    else:
+        source = qualification >> 16 & 0xf
+        old = read_cr0(domain)
+        write_cr0(domain, old & ~0xe | source)
+    guest.skip_instruction()
+
+
+def read_cr0(domain):
+    """CR0 as the guest would read it."""
+    guest = domain.guest
+    mask = guest.read(fields.CR0_MASK)
+    return guest.read(fields.CR0_SHADOW) & mask | guest.read(fields.GUEST_CR0) & ~mask & M32
+
+
+def read_cr3(domain):
+    if domain.ept is not None:
+        return domain.guest.read(fields.GUEST_CR3)
+    return domain.guest.paging.cr3
+
+
+def write_cr3(domain, value):
+    """The shadow is emptied; the processor's CR3 stays at the shadow's directory."""
+    if domain.ept is not None:
+        domain.guest.write(fields.GUEST_CR3, value)
+        return
+    domain.guest.paging.cr3 = value
+    domain.shadow.empty()
+
+
+def write_cr0(domain, value):
+    if value & CR0_PG and not value & CR0_PE or value & CR0_NW and not value & CR0_CD:
+        raise general_protection()
+    value = value & CR0_DEFINED | CR0_ET
+    guest = domain.guest
+    if domain.ept is not None:
+        guest.write(fields.CR0_SHADOW, value)
+        guest.write(fields.GUEST_CR0, value | CR0_FIXED_EPT)
+        return
+    if not value & CR0_PE:
+        raise Unsupported('enters real mode, which this processor model cannot virtualize; use --mmu ept or --mode native')
+    set_cr0(domain, value)
+
+
+def set_cr0(domain, value):
+    """For shadow paging, once the value is known to be good."""
+    guest = domain.guest
+    paging = guest.paging
+    if (paging.cr0 ^ value) & (CR0_PG | CR0_WP):
+        domain.shadow.empty()
+    paging.cr0 = value
+    guest.write(fields.CR0_SHADOW, value)
+    guest.write(fields.GUEST_CR0, value & ~(CR0_NW | CR0_CD) | CR0_PE | CR0_PG | CR0_WP | CR0_NE)
+
+
+def write_cr4(domain, value):
+    if value & ~CR4_OFFERED:
+        raise general_protection()
+    guest = domain.guest
+    if domain.ept is not None:
+        guest.write(fields.CR4_SHADOW, value)
+        guest.write(fields.GUEST_CR4, value | CR4_VMXE)
+        return
+    set_cr4(domain, value)
+
+
+def set_cr4(domain, value):
+    guest = domain.guest
+    paging = guest.paging
+    if (paging.cr4 ^ value) & CR4_OF_PAGING:
+        domain.shadow.empty()
+    paging.cr4 = value
+    guest.write(fields.CR4_SHADOW, value)
+    guest.write(fields.GUEST_CR4, value & ~CR4_OF_PAGING | CR4_VMXE)

@@ -1,0 +1,183 @@
+"""Shadow page tables."""
+from hyper.vmm.full.vtlb import DEVICE, FEWEST_FRAMES, FILLED, REFLECT, ShadowTables
+from full_parts import A, BASE, D, Guest, P, PE_PG, PE_PG_WP, SIZE, U, W
+
+POOL = 0xd0000
+READ, WRITE, USER_READ, USER_WRITE = 0, 2, 4, 6
+
+
+def shadow_of(guest, frames=FEWEST_FRAMES):
+    return ShadowTables(guest.processor, [POOL + 0x1000 * k for k in range(frames)])
+
+
+def entry(guest, shadow, linear):
+    """The shadow's entry, as the processor's walk finds it."""
+    directory_entry = guest.machine.read32(shadow.directory + (linear >> 22) * 4)
+    if not directory_entry & P:
+        return 0
+    assert directory_entry & (W | U) == W | U
+    return guest.machine.read32((directory_entry & 0xfffff000) + (linear >> 12 & 0x3ff) * 4)
+
+
+def test_without_paging_the_shadow_is_the_identity():
+    guest = Guest()
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x5123, WRITE) == FILLED
+    assert entry(guest, shadow, 0x5000) == BASE + 0x5000 | P | W | U | A | D
+
+
+def test_a_read_of_a_clean_page_fills_a_read_only_entry_and_sets_the_accessed_bits_only():
+    guest = Guest()
+    guest.map(0xc0003000, 0x7000, P | W | U)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0xc0003004, READ) == FILLED
+    assert entry(guest, shadow, 0xc0003000) == BASE + 0x7000 | P | U | A
+    assert guest.entry(0xc0003000) == 0x7000 | P | W | U | A
+    assert guest.memory.read32(0x1000 + 0x300 * 4) & (A | D) == A
+
+
+def test_the_first_write_sets_the_dirty_bit_and_makes_the_entry_writable():
+    guest = Guest()
+    guest.map(0xc0003000, 0x7000, P | W | U)
+    shadow = shadow_of(guest)
+    shadow.fill(0xc0003004, READ)
+    assert shadow.fill(0xc0003004, WRITE) == FILLED
+    assert entry(guest, shadow, 0xc0003000) == BASE + 0x7000 | P | W | U | A | D
+    assert guest.entry(0xc0003000) & D
+    assert guest.vmx.invalidated == [0xc0003004]
+
+
+def test_a_dirty_page_is_writable_at_once():
+    guest = Guest()
+    guest.map(0x3000, 0x7000, P | W | D)
+    shadow = shadow_of(guest)
+    shadow.fill(0x3000, READ)
+    assert entry(guest, shadow, 0x3000) & (W | U) == W
+
+
+def test_the_guests_own_faults_are_reflected_with_their_error_codes():
+    guest = Guest()
+    guest.map(0x3000, 0x7000, P)
+    guest.map(0x5000, 0x7000, W | U)
+    guest.map(0x6000, 0x7000, P | U)
+    shadow = shadow_of(guest)
+    for address, access, error in [(0x3000, USER_READ, 5), (0x3000, USER_WRITE, 7), (0x3000, WRITE, 3), (0x5000, READ, 0), (0x5000, WRITE, 2),
+                                   (0x5000, USER_WRITE, 6), (0x6000, USER_WRITE, 7), (0x6000, WRITE, 3), (0x800000, USER_READ, 4)]:
+        assert shadow.fill(address, access) == REFLECT
+        assert shadow.error == error
+        assert guest.entry(address) & A == 0
+
+
+def test_the_rights_of_both_levels_count():
+    guest = Guest()
+    guest.map(0x3000, 0x7000, P | W | U, directory_rights=P | U)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x3000, USER_WRITE) == REFLECT and shadow.error == 7
+    guest.map(0x3000, 0x7000, P | W | U, directory_rights=P | W)
+    assert shadow.fill(0x3000, USER_READ) == REFLECT and shadow.error == 5
+    assert shadow.fill(0x3000, WRITE) == FILLED
+    assert entry(guest, shadow, 0x3000) & (W | U) == W
+
+
+def test_without_write_protect_a_supervisor_write_takes_the_page_from_the_user_until_he_needs_it():
+    guest = Guest()
+    guest.paging.cr0 = PE_PG
+    guest.map(0x3000, 0x7000, P | U)
+    shadow = shadow_of(guest)
+    shadow.fill(0x3000, USER_READ)
+    assert entry(guest, shadow, 0x3000) & (W | U) == U
+    assert shadow.fill(0x3000, WRITE) == FILLED
+    assert entry(guest, shadow, 0x3000) & (W | U) == W
+    assert guest.entry(0x3000) & D
+    assert shadow.fill(0x3000, USER_READ) == FILLED
+    assert entry(guest, shadow, 0x3000) & (W | U) == U
+    assert shadow.fill(0x3000, USER_WRITE) == REFLECT and shadow.error == 7
+
+
+def test_a_large_page_is_shadowed_by_small_ones():
+    guest = Guest()
+    guest.map_large(0xc0000000, 0, P | W)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0xc0005678, WRITE) == FILLED
+    assert entry(guest, shadow, 0xc0005000) == BASE + 0x5000 | P | W | A | D
+    assert entry(guest, shadow, 0xc0006000) == 0
+    assert guest.memory.read32(0x1000 + 0x300 * 4) & (A | D) == A | D
+
+
+def test_reserved_bits_of_a_large_page_fault():
+    guest = Guest()
+    guest.map_large(0xc0000000, 0x2000, P | W | U)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0xc0000000, USER_READ) == REFLECT
+    assert shadow.error == 0xd
+
+
+def test_without_pse_the_size_bit_means_nothing():
+    guest = Guest()
+    guest.map(0x3000, 0x7000, P | W, directory_rights=P | W | U | 0x80)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x3000, READ) == FILLED
+    assert entry(guest, shadow, 0x3000) & 0xfffff000 == BASE + 0x7000
+
+
+def test_memory_that_is_not_there_is_a_device():
+    guest = Guest()
+    guest.map(0x3000, 0xfee00000, P | W)
+    guest.map(0x4000, SIZE, P | W)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x3010, READ) == DEVICE
+    assert shadow.physical == 0xfee00010
+    assert shadow.fill(0x4000, READ) == DEVICE
+    assert entry(guest, shadow, 0x3000) == 0
+
+
+def test_page_tables_outside_of_memory_read_as_all_ones():
+    guest = Guest()
+    guest.page_with(0xf0000000)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x3000, READ) == DEVICE
+
+
+def test_emptying_forgets_everything_and_tells_the_processor():
+    guest = Guest()
+    shadow = shadow_of(guest)
+    for linear in [0x1000, 0x5000]:
+        shadow.fill(linear, WRITE)
+    flushes = guest.vmx.flushes
+    shadow.empty()
+    assert entry(guest, shadow, 0x1000) == entry(guest, shadow, 0x5000) == 0
+    assert guest.vmx.flushes == flushes + 1
+    assert shadow.spare_count == FEWEST_FRAMES - 1
+
+
+def test_invlpg_forgets_one_page_and_of_a_large_one_all_parts():
+    guest = Guest()
+    guest.map(0x3000, 0x7000, P | W)
+    guest.map(0x4000, 0x8000, P | W)
+    guest.map_large(0xc0000000, 0, P | W)
+    shadow = shadow_of(guest)
+    for linear in [0x3000, 0x4000, 0xc0005000, 0xc0006000]:
+        shadow.fill(linear, WRITE)
+    shadow.invalidate(0x3fff)
+    assert entry(guest, shadow, 0x3000) == 0
+    assert entry(guest, shadow, 0x4000) != 0
+    assert guest.vmx.invalidated == [0x3fff]
+    shadow.invalidate(0xc0005000)
+    assert entry(guest, shadow, 0xc0005000) == entry(guest, shadow, 0xc0006000) == 0
+    assert guest.vmx.flushes == 1
+    shadow.invalidate(0x80000000)
+
+
+def test_the_pool_is_bounded_and_used_again():
+    guest = Guest()
+    guest.paging.cr0 = PE_PG_WP
+    guest.paging.cr3 = 0x1000
+    for k in range(64):
+        guest.memory.write32(0x1000 + k * 4, 0x2000 | P | W)
+    guest.memory.write32(0x2000, 0x7000 | P | W)
+    shadow = shadow_of(guest)
+    for k in range(64):
+        assert shadow.fill(k << 22, WRITE) == FILLED
+        assert entry(guest, shadow, k << 22) & 0xfffff000 == BASE + 0x7000
+    assert entry(guest, shadow, 0) == 0
+    assert guest.machine.read32(POOL + 0x1000 * FEWEST_FRAMES) == 0
