@@ -23,7 +23,7 @@ class Machine(Guest):
     def __init__(self, flags=IF | 2):
         Guest.__init__(self)
         self.pic = Pic()
-        self.injector = Injector(self.processor, self.pic, 0)
+        self.injector = Injector(self.processor, self.pic)
         self.vmx.vmwrite(fields.GUEST_RFLAGS, flags)
 
     def enter(self):

@@ -21,10 +21,10 @@ class Injector(object):
     the delivery of an event; before each entry, `prepare`."""
     _immutable_fields_ = ['guest', 'pic']
 
-    def __init__(self, guest, pic, processor_controls):
+    def __init__(self, guest, pic):
         self.guest = guest
         self.pic = pic
-        self.controls = processor_controls
+        self.controls = 0                   # the processor controls in force, with or without the window
         self.information = NOTHING          # of the event to inject on the next entry, as the VMCS has it
         self.error = 0
         self.length = 0

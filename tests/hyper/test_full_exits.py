@@ -1,0 +1,310 @@
+"""Exit handlers of full virtualization, on a VMCS without a processor."""
+import pytest
+
+from full_parts import A, BASE, D, Guest, P, PE_PG, Recorder, U, W
+from hyper.cpu import faults
+from hyper.vmm.full import exit_dispatch
+from hyper.vmm.full.dr_access import DR6_ONES, DR7_ONES
+from hyper.vmm.full.emulator import Emulator
+from hyper.vmm.full.injection import Injector
+from hyper.vmm.full.vtlb import FEWEST_FRAMES, ShadowTables
+from hyper.vmx import fields, reasons
+from test_full_injection import Pic
+
+EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI = range(8)
+RIP, LENGTH = 0x4000, 3
+MOV_FROM, CLTS, LMSW = 1 << 4, 2 << 4, 3 << 4
+IN, STRING, REP = 8, 16, 32
+GP, UD = 13, 6
+PE_ET = 0x11
+
+
+class Answer(object):
+    eax, ebx, ecx, edx = 1, 2, 0xffffffff, 4
+
+
+class Model(object):
+    def cpuid(self, leaf, subleaf):
+        return Answer()
+
+
+class Domain(Guest):
+    """What exit handlers need of a FullDomain, with shadow page tables."""
+
+    def __init__(self):
+        Guest.__init__(self)
+        self.guest = self.processor
+        self.model = Model()
+        self.ept = None
+        self.shadow = ShadowTables(self.processor, [0xd0000 + 0x1000 * k for k in range(FEWEST_FRAMES)])
+        self.shadow_fills = 0
+        self.emulator = Emulator(self.processor)
+        self.injector = Injector(self.processor, Pic())
+        self.port = Recorder()
+        self.bus.add_ports(0x80, 0x83, self.port)
+        self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]
+        self.died = ''
+        self.asleep = False
+        self.reflected = None
+        self.vmx.vmwrite(fields.CR0_MASK, 0xfffffff1)
+        self.vmx.vmwrite(fields.CR0_SHADOW, PE_ET)
+        self.vmx.vmwrite(fields.GUEST_CR0, 0x80010031)
+
+    def exit(self, reason, qualification=0):
+        """How far RIP went."""
+        self.vmx.vmwrite(fields.EXIT_QUALIFICATION, qualification)
+        self.vmx.vmwrite(fields.EXIT_INSTRUCTION_LENGTH, LENGTH)
+        self.vmx.vmwrite(fields.GUEST_RIP, RIP)
+        self.reflected = None
+        exit_dispatch.dispatch(self, reason)
+        return self.vmx.vmread(fields.GUEST_RIP) - RIP
+
+    def fault(self, address, error):
+        self.vmx.vmwrite(fields.EXIT_INTERRUPTION_INFORMATION, 0x80000b0e)
+        self.vmx.vmwrite(fields.EXIT_INTERRUPTION_ERROR_CODE, error)
+        return self.exit(reasons.EXCEPTION_OR_NMI, address)
+
+    def reflect(self, vector, error, address):
+        self.reflected = vector, error, address
+        self.injector.exception(vector, error)
+
+    def die(self, why):
+        self.died = why
+
+    def sleep(self):
+        self.asleep = True
+
+    def time_stamp(self):
+        return 0x123456789a
+
+    def set_time_stamp(self, value):
+        self.time_stamp_written = value
+
+
+def test_cr3_is_kept_for_the_guest_and_empties_the_shadow():
+    domain = Domain()
+    domain.fault(0x5000, 2)
+    assert domain.shadow_fills == 1
+    domain.regs[EBX] = 0x7000
+    assert domain.exit(reasons.CR_ACCESS, 3 | EBX << 8) == LENGTH
+    assert domain.paging.cr3 == 0x7000
+    assert domain.vmx.vmread(fields.GUEST_CR3) == domain.shadow.directory
+    assert domain.shadow.touched_count == 0
+    assert domain.exit(reasons.CR_ACCESS, 3 | MOV_FROM | ECX << 8) == LENGTH
+    assert domain.regs[ECX] == 0x7000
+
+
+def test_esp_in_a_control_register_move_is_the_guests():
+    domain = Domain()
+    domain.vmx.vmwrite(fields.GUEST_RSP, 0x3000)
+    domain.exit(reasons.CR_ACCESS, 3 | ESP << 8)
+    assert domain.paging.cr3 == 0x3000
+
+
+def test_switching_paging_on_shows_the_guest_its_value_and_keeps_the_fixed_bits():
+    domain = Domain()
+    domain.fault(0x5000, 2)
+    domain.regs[EAX] = 0xe0000019
+    assert domain.exit(reasons.CR_ACCESS, 0) == LENGTH
+    assert domain.vmx.vmread(fields.CR0_SHADOW) == 0xe0000019
+    assert domain.vmx.vmread(fields.GUEST_CR0) == 0x80010039
+    assert domain.paging.cr0 == 0xe0000019
+    assert domain.shadow.touched_count == 0
+
+
+@pytest.mark.parametrize('value', [0x80000010, 0x20000011])
+def test_a_cr0_that_no_processor_takes_is_refused(value):
+    domain = Domain()
+    domain.regs[EAX] = value
+    assert domain.exit(reasons.CR_ACCESS, 0) == 0
+    assert domain.reflected == (GP, 0, 0)
+
+
+def test_leaving_protected_mode_stops_the_domain_with_advice():
+    domain = Domain()
+    domain.regs[EAX] = 0x10
+    domain.exit(reasons.CR_ACCESS, 0)
+    assert '--mmu ept' in domain.died and 'native' in domain.died
+
+
+def test_cr4_has_only_what_is_offered():
+    domain = Domain()
+    domain.regs[EAX] = 0x690
+    assert domain.exit(reasons.CR_ACCESS, 4) == LENGTH
+    assert domain.vmx.vmread(fields.CR4_SHADOW) == 0x690
+    assert domain.vmx.vmread(fields.GUEST_CR4) == 0x2600
+    assert domain.paging.cr4 & 0x10
+    for bad in [0x20, 0x2000, 0x80000000]:
+        domain.regs[EAX] = bad
+        assert domain.exit(reasons.CR_ACCESS, 4) == 0
+        assert domain.reflected == (GP, 0, 0)
+
+
+def test_lmsw_sets_the_low_four_bits_and_cannot_clear_pe():
+    domain = Domain()
+    assert domain.exit(reasons.CR_ACCESS, LMSW | 0x000e << 16) == LENGTH
+    assert domain.vmx.vmread(fields.CR0_SHADOW) == 0x1f
+    assert domain.vmx.vmread(fields.GUEST_CR0) & 0xe == 0xe
+    domain.exit(reasons.CR_ACCESS, LMSW | 0x0001 << 16)
+    assert domain.vmx.vmread(fields.CR0_SHADOW) == 0x11
+    assert domain.exit(reasons.CR_ACCESS, CLTS) == LENGTH
+
+
+def test_a_page_fault_of_the_guest_reaches_it_with_cr2_and_code():
+    domain = Domain()
+    domain.map(0x5000, 0x6000, P)
+    assert domain.fault(0x5678, 7) == 0
+    assert domain.reflected == (14, 7, 0x5678)
+    assert domain.shadow_fills == 0
+
+
+def test_a_page_fault_on_device_memory_is_emulated():
+    domain = Domain()
+    device = Recorder()
+    domain.bus.add_memory(0xfee00000, 0xfee00fff, device)
+    domain.memory.write_bytes(RIP, '\xa3\x20\x00\xe0\xfe')
+    assert domain.fault(0xfee00020, 2) == 5
+    assert device.log == [('write', 0xfee00020, 4, 0)]
+
+
+def test_events_cannot_be_delivered_through_device_memory():
+    domain = Domain()
+    domain.vmx.vmwrite(fields.IDT_VECTORING_INFORMATION, 0x80000020)
+    domain.fault(0xfee00020, 2)
+    assert 'stack' in domain.died
+
+
+def test_port_access_moves_part_of_eax():
+    domain = Domain()
+    domain.regs[EAX] = 0xaabbccdd
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x80 << 16 | 1) == LENGTH
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x81 << 16 | IN) == LENGTH
+    assert domain.regs[EAX] == 0xaabbcc44
+    assert domain.port.log == [('out', 0x80, 2, 0xccdd), ('in', 0x81, 1)]
+
+
+def test_ports_without_a_device_read_all_ones():
+    domain = Domain()
+    domain.exit(reasons.IO_INSTRUCTION, 0x1234 << 16 | IN | 1)
+    assert domain.regs[EAX] == 0xffff
+
+
+def test_repeated_string_output_takes_all_of_the_string():
+    domain = Domain()
+    domain.memory.write_bytes(RIP, '\xf3\x6e')
+    domain.memory.write_bytes(0x5000, 'abc')
+    domain.regs[ESI] = 0x5000
+    domain.regs[ECX] = 3
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x80 << 16 | STRING | REP) == 2
+    assert domain.port.log == [('out', 0x80, 1, ord(c)) for c in 'abc']
+    assert (domain.regs[ESI], domain.regs[ECX]) == (0x5003, 0)
+
+
+def test_string_input_stops_at_a_page_that_cannot_take_it_with_registers_to_go_on():
+    domain = Domain()
+    domain.map(RIP, RIP, P | W)
+    domain.map(0x5000, 0x5000, P | W)
+    domain.memory.write_bytes(RIP, '\xf3\x6c')
+    domain.regs[EDI] = 0x5fff
+    domain.regs[ECX] = 3
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x80 << 16 | STRING | REP | IN) == 0
+    assert domain.reflected == (14, 2, 0x6000)
+    assert (domain.regs[EDI], domain.regs[ECX]) == (0x6000, 2)
+    assert len(domain.port.log) == 1
+
+
+def test_a_very_long_string_goes_on_in_a_later_exit():
+    domain = Domain()
+    domain.memory.write_bytes(RIP, '\xf3\x6e')
+    domain.regs[ESI] = 0x5000
+    domain.regs[ECX] = 1500
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x80 << 16 | STRING | REP) == 0
+    assert 0 < domain.regs[ECX] < 1500
+    assert domain.exit(reasons.IO_INSTRUCTION, 0x80 << 16 | STRING | REP) == 2
+    assert domain.regs[ECX] == 0
+
+
+def test_cpuid_hides_vt_x_and_tells_of_the_hypervisor():
+    domain = Domain()
+    domain.regs[EAX] = 1
+    assert domain.exit(reasons.CPUID) == LENGTH
+    assert domain.regs[:4] == [1, 0xffffffdf, 4, 2]
+
+
+def test_msrs():
+    domain = Domain()
+    domain.regs[ECX] = 0x175
+    domain.regs[EAX] = 0x8000
+    assert domain.exit(reasons.WRMSR) == LENGTH
+    domain.regs[EAX] = 0
+    assert domain.exit(reasons.RDMSR) == LENGTH
+    assert domain.regs[EAX] == 0x8000
+    assert domain.vmx.vmread(fields.GUEST_SYSENTER_ESP) == 0x8000
+    domain.regs[ECX] = 0x10
+    domain.exit(reasons.RDMSR)
+    assert (domain.regs[EAX], domain.regs[EDX]) == (0x3456789a, 0x12)
+    domain.exit(reasons.WRMSR)
+    assert domain.time_stamp_written == 0x123456789a
+    for unknown in [0x480, 0xc0000080, 0xffffffff]:
+        domain.regs[ECX] = unknown
+        for reason in [reasons.RDMSR, reasons.WRMSR]:
+            assert domain.exit(reason) == 0
+            assert domain.reflected == (GP, 0, 0)
+
+
+def test_debug_registers_are_the_guests_own():
+    domain = Domain()
+    domain.regs[EBX] = 0xffffffff
+    assert domain.exit(reasons.DR_ACCESS, 7 | EBX << 8) == LENGTH
+    domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8)
+    assert domain.regs[ECX] == 0xffff2fff
+    domain.vmx.vmwrite(fields.CR4_SHADOW, 8)
+    assert domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8) == 0
+    assert domain.reflected == (UD, -1, 0)
+
+
+def test_hlt_sleeps_until_an_interrupt_and_is_the_end_with_interrupts_off():
+    domain = Domain()
+    domain.vmx.vmwrite(fields.GUEST_RFLAGS, 0x202)
+    assert domain.exit(reasons.HLT) == LENGTH
+    assert domain.asleep
+    domain = Domain()
+    domain.injector.pic.vectors = [0x20]
+    domain.vmx.vmwrite(fields.GUEST_RFLAGS, 0x202)
+    domain.exit(reasons.HLT)
+    assert not domain.asleep
+    domain.vmx.vmwrite(fields.GUEST_RFLAGS, 2)
+    domain.exit(reasons.HLT)
+    assert 'interrupts off' in domain.died
+
+
+def test_invlpg_forgets_a_page():
+    domain = Domain()
+    domain.fault(0x5000, 2)
+    assert domain.exit(reasons.INVLPG, 0x5000) == LENGTH
+    assert domain.vmx.invalidated == [0x5000]
+
+
+@pytest.mark.parametrize('reason', [reasons.VMCALL, reasons.VMXON, reasons.VMREAD, reasons.MONITOR, reasons.XSETBV])
+def test_what_cpuid_does_not_offer_is_undefined(reason):
+    domain = Domain()
+    assert domain.exit(reason) == 0
+    assert domain.reflected == (UD, -1, 0)
+
+
+def test_every_exit_reason_is_survived():
+    for reason in range(64):
+        domain = Domain()
+        domain.vmx.failed_check = 'a check'
+        if reason != reasons.EPT_VIOLATION and reason != reasons.EXTERNAL_INTERRUPT:
+            domain.exit(reason)
+
+
+def test_an_instruction_that_exits_steps_and_unblocks_as_any_other():
+    domain = Domain()
+    domain.vmx.vmwrite(fields.GUEST_RFLAGS, 0x10102)
+    domain.vmx.vmwrite(fields.GUEST_INTERRUPTIBILITY, 1)
+    domain.exit(reasons.CPUID)
+    assert domain.vmx.vmread(fields.GUEST_INTERRUPTIBILITY) == 0
+    assert domain.vmx.vmread(fields.GUEST_PENDING_DEBUG) == 0x4000
+    assert domain.vmx.vmread(fields.GUEST_RFLAGS) == 0x102
