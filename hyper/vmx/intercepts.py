@@ -132,7 +132,7 @@ def bitmap_has(system, bitmap, bit):
 # -- I/O (24.6.4, 25.1.3)
 
 def io(system, port, size, is_in, string=False, rep=False, immediate=False, linear=-1):
-    """linear: of the memory operand of a string instruction; -1 takes ES:EDI for INS and DS:ESI for OUTS."""
+    """linear: of the memory operand of a string instruction; -1 takes ES:EDI for INS and DS:ESI for OUTS, of the code segment's address size."""
     if not io_exits(system, port, size):
         return
     qualification = (size - 1) | (port << 16)
@@ -145,10 +145,11 @@ def io(system, port, size, is_in, string=False, rep=False, immediate=False, line
         if rep:
             qualification |= IO_REP
         if linear < 0:
+            mask = M32 if system.mode.code32 else 0xffff
             if is_in:
-                linear = (system.base[ES] + system.regs[7]) & M32
+                linear = (system.base[ES] + (system.regs[7] & mask)) & M32
             else:
-                linear = (system.base[DS] + system.regs[6]) & M32
+                linear = (system.base[DS] + (system.regs[6] & mask)) & M32
     raise Intercept(reasons.IO_INSTRUCTION, qualification, -1, linear)
 
 
