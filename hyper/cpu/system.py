@@ -107,6 +107,8 @@ class System(object):
         self.nmi_blocked = False
         self.vectoring = 0              # the event being delivered, in the format of hyper.vmx.events, or 0
         self.vectoring_error = 0        # its error code
+        if self.vmx is not None:
+            self.vmx.reset()
         for s in range(6):
             self.update_segment(s)
         self.mmu.clear()

@@ -2,6 +2,8 @@
 instruction ended (SDM vol. 3, 30.2 and 30.3).
 
 Called at rest by the engine's operations (by way of hyper.cpu.control), with EIP already behind the instruction."""
+from rpython.rlib.jit import dont_look_inside
+
 from hyper.cpu import flags
 from hyper.cpu.faults import GuestFault, UD, GP
 from hyper.cpu.mmu import CR0_PE
@@ -43,6 +45,7 @@ def conclude(system):
     system.eflags = (system.eflags & ~flags.ARITHMETIC) | value
 
 
+@dont_look_inside
 def execute(system, number):
     """VMCALL, VMLAUNCH, VMRESUME, VMXOFF. In non-root operation VMCALL exits in any mode but none of the others' checks apply to it."""
     vmx = system.vmx
@@ -63,11 +66,13 @@ def execute(system, number):
     conclude(system)
 
 
+@dont_look_inside
 def check_pointer(system, kind):
     """Before the operand of VMXON, VMCLEAR, VMPTRLD or VMPTRST is looked at."""
     check(system, POINTER_REASONS[kind])
 
 
+@dont_look_inside
 def pointer(system, kind, physical):
     """VMXON, VMCLEAR, VMPTRLD with the 64-bit operand."""
     vmx = system.vmx
@@ -81,6 +86,7 @@ def pointer(system, kind, physical):
     conclude(system)
 
 
+@dont_look_inside
 def store_pointer(system):
     """VMPTRST: the 64-bit value to store."""
     value = system.vmx.vmptrst()
@@ -88,11 +94,13 @@ def store_pointer(system):
     return value
 
 
+@dont_look_inside
 def check_access(system, write):
     """Before the operands of VMREAD or VMWRITE are looked at."""
     check(system, reasons.VMWRITE if write else reasons.VMREAD)
 
 
+@dont_look_inside
 def read(system, encoding):
     """VMREAD: the value, or -1 if nothing is to be written to the operand."""
     value = system.vmx.vmread(encoding)
@@ -100,11 +108,13 @@ def read(system, encoding):
     return value
 
 
+@dont_look_inside
 def write(system, encoding, value):
     system.vmx.vmwrite(encoding, value)
     conclude(system)
 
 
+@dont_look_inside
 def check_invalidate(system, vpid):
     """Before the operands of INVVPID or INVEPT are looked at."""
     vmx = system.vmx
@@ -113,6 +123,7 @@ def check_invalidate(system, vpid):
     check(system, reasons.INVVPID if vpid else reasons.INVEPT)
 
 
+@dont_look_inside
 def invalidate(system, vpid, kind, low, address):
     """INVVPID, INVEPT: kind: the type in the register operand; low: the VPID or the EPT pointer's low half; address: the linear address."""
     if vpid:
