@@ -55,7 +55,7 @@ ENTRY_LOAD_EFER = 1 << 15
 (MSR_BASIC, MSR_PIN_CONTROLS, MSR_PROCESSOR_CONTROLS, MSR_EXIT_CONTROLS, MSR_ENTRY_CONTROLS, MSR_MISC, MSR_CR0_FIXED0, MSR_CR0_FIXED1, MSR_CR4_FIXED0,
  MSR_CR4_FIXED1, MSR_VMCS_ENUM, MSR_SECONDARY_CONTROLS, MSR_EPT_VPID_CAPABILITIES) = range(0x480, 0x48d)
 
-MAXIMUM_MSRS = 512              # recommended bound of the MSR areas: 512 * (IA32_VMX_MISC[27:25] + 1)
+PHYSICAL_BITS = 36              # MAXPHYADDR of every model (CPUID 80000008h)
 
 
 class Capabilities(object):
@@ -65,7 +65,7 @@ class Capabilities(object):
                           'cr4_must', 'cr4_may', 'cr3_targets', 'activity_states']
 
     def __init__(self, msr, physical_bits):
-        """msr: a list of the values of MSRs 480h to 48Ch, unsigned or signed 64-bit; physical_bits: MAXPHYADDR."""
+        """msr: the values of MSRs 480h to 48Ch, in RPython as signed 64-bit ints; physical_bits: MAXPHYADDR."""
         first = MSR_BASIC
         self.revision = msr[0] & 0xffffffff
         self.physical_mask = (1 << physical_bits) - 1

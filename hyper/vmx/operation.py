@@ -18,6 +18,12 @@ SUCCEED, FAIL_INVALID, FAIL_VALID = range(3)
 NO_POINTER = -1
 
 
+def attach(system):
+    """Give a processor VT-x if its model has it (`vmx_msrs` is not empty)."""
+    if len(system.model.vmx_msrs) > 0:
+        system.vmx = VMX(system, controls.Capabilities(system.model.vmx_msrs, controls.PHYSICAL_BITS))
+
+
 class VMX(object):
     """VMX operation of `system`.
 
