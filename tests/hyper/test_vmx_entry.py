@@ -227,10 +227,11 @@ def test_a_bad_guest_state_is_found_as_well_after_the_guest_has_run(what):
     assert exit_reason(vmx) == 0x80000021 and not vmx.system.vmx_non_root
 
 
-def test_an_nmi_behind_mov_ss_fails_with_qualification_3():
-    vmx = make_with_guest()
-    change(vmx, [(F.GUEST_INTERRUPTIBILITY, 2)] + event(2, events.NMI))
-    assert failed_late(vmx, 33, 3)
+def test_an_nmi_behind_sti_fails_with_qualification_3_and_one_blocked_otherwise_with_0():
+    for blocking, rflags, expected in [(1, 0x202, 3), (2, 2, 0), (8, 2, 0)]:
+        vmx = make_with_guest(pin=controls.NMI_EXITING | controls.VIRTUAL_NMIS)
+        change(vmx, [(F.GUEST_INTERRUPTIBILITY, blocking), (F.GUEST_RFLAGS, rflags)] + event(2, events.NMI))
+        assert failed_late(vmx, 33, expected)
 
 
 @pytest.mark.parametrize('link', [VMCS, OTHER_VMCS, OTHER_VMCS + 8, 1 << 36])
