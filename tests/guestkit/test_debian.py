@@ -1,0 +1,66 @@
+"""Programs that nobody here wrote run unmodified, on the bare machine and under both kinds of full virtualization."""
+import os
+import pathlib
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+import debian
+
+HYPER = pathlib.Path(os.environ.get('HYPER', debian.ROOT / 'bin' / 'hyper'))
+MODES = {
+    'native': ['--mode', 'native'],
+    'full-vtlb': ['--mode', 'full', '--mmu', 'vtlb'],
+    'full-ept': ['--mode', 'full', '--mmu', 'ept', '--cpu', 'nehalem'],
+}
+SCREEN = re.compile(rb'\x1b\[[0-9;?]*[A-Za-z]')
+
+modes = pytest.mark.parametrize('mode', sorted(MODES))
+
+
+def image(package, pattern):
+    if not HYPER.exists():
+        pytest.skip(f'{HYPER} is not built: run make')
+    found = debian.find(package, pattern)
+    if found is None:
+        pytest.skip(f'{package} cannot be downloaded here')
+    return found
+
+
+def run_until(path, mode, words, pattern, seconds):
+    """What the guest printed until the pattern appeared, or the time was over."""
+    command = [str(HYPER), 'run', str(path), *MODES[mode], '--report', 'none', '--timeout', str(seconds), *words]
+    guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output = b''
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end and not re.search(pattern, SCREEN.sub(b'', output)):
+            if select.select([guest.stdout], [], [], 1.0)[0]:
+                part = os.read(guest.stdout.fileno(), 65536)
+                if not part:
+                    break
+                output += part
+    finally:
+        guest.send_signal(signal.SIGKILL)
+        errors = guest.communicate()[1]
+    text = SCREEN.sub(b'', output)
+    assert re.search(pattern, text), (text[-2000:] + errors[-2000:]).decode('latin-1')
+    return text
+
+
+@modes
+def test_memtest_completes_its_first_two_tests_without_errors(mode):
+    path = image('memtest86+', 'memtest86+ia32.bin')
+    text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200'], rb'#(?:[2-9]|10) +\[', 300)
+    assert b'Memtest86+ v' in text
+    assert not re.search(rb'Errors: *[1-9]', text)
+
+
+@modes
+def test_linux_decompresses_and_says_its_version(mode):
+    path = image('linux-image-686', 'vmlinuz-*-686')
+    run_until(path, mode, ['--memory', '64M', '--append', 'earlyprintk=ttyS0 console=ttyS0 nokaslr'], rb'Linux version 6\.1', 300)
