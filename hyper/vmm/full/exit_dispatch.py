@@ -6,6 +6,7 @@ from hyper.vmm.full.hlt import exit_hlt
 from hyper.vmm.full.io import exit_io
 from hyper.vmm.full.msr import exit_rdmsr, exit_wrmsr
 from hyper.vmm.full.reflected import PF, Reflected, Unsupported, general_protection, undefined
+from hyper.vmm.full.task_switch import exit_task_switch
 from hyper.vmm.full.vtlb import DEVICE, REFLECT
 from hyper.vmx import fields, reasons
 
@@ -75,10 +76,6 @@ def exit_interrupt_window(domain):
 
 def exit_triple_fault(domain):
     domain.die('triple fault')
-
-
-def exit_task_switch(domain):
-    raise Unsupported('switches tasks by hardware, which full virtualization does not offer; use --mode native')
 
 
 def exit_invalid_guest_state(domain):

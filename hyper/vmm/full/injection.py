@@ -103,6 +103,10 @@ class Injector(object):
             self.controls = value
             self.guest.write(fields.PROCESSOR_CONTROLS, value)
 
+    def drop(self):
+        """The event has been delivered by other means."""
+        self.information = NOTHING
+
     def is_delivering(self):
         """Whether the last exit cut short the delivery of an event."""
         return self.information != NOTHING
