@@ -371,7 +371,8 @@ def d_move_to_segment(d, opcode):
     d.modrm()
     if d.reg > GS or d.reg == CS:
         raise Undefined()
-    return Y.MoveToSegment(d.eip, d.reg, d.rm_operand(2))
+    operand = d.rm_operand(2)
+    return Y.MoveToSegment(d.eip, d.reg, operand)
 
 
 def d_pop_operand(d, opcode):
@@ -733,9 +734,11 @@ def d_group_6(d, opcode):
     if d.reg < 2:
         return Y.StoreSystemSegment(d.rm_operand(d.operand_size if d.mod == 3 else 2), d.reg)
     if d.reg < 4:
-        return Y.LoadSystemSegment(d.eip, d.reg, d.rm_operand(2))
+        operand = d.rm_operand(2)
+        return Y.LoadSystemSegment(d.eip, d.reg, operand)
     if d.reg < 6:
-        return Y.VerifySegment(d.eip, d.reg == 5, d.rm_operand(2))
+        operand = d.rm_operand(2)
+        return Y.VerifySegment(d.eip, d.reg == 5, operand)
     raise Undefined()
 
 
@@ -750,13 +753,16 @@ def d_group_7(d, opcode):
     if kind < 2:
         return Y.StoreTable(d.only_memory(4), kind)
     if kind < 4:
-        return Y.LoadTable(d.eip, d.only_memory(4), kind - 2, d.operand_size)
+        operand = d.only_memory(4)
+        return Y.LoadTable(d.eip, operand, kind - 2, d.operand_size)
     if kind == 4:
         return Y.StoreMachineStatus(d.rm_operand(d.operand_size if d.mod == 3 else 2))
     if kind == 6:
-        return Y.LoadMachineStatus(d.eip, d.rm_operand(2))
+        operand = d.rm_operand(2)
+        return Y.LoadMachineStatus(d.eip, operand)
     if kind == 7:
-        return Y.InvalidatePage(d.eip, d.only_memory(1))
+        operand = d.only_memory(1)
+        return Y.InvalidatePage(d.eip, operand)
     raise Undefined()
 
 
@@ -764,7 +770,8 @@ def d_lar(d, opcode):
     """0F 02 LAR, 0F 03 LSL."""
     d.only_protected()
     d.modrm()
-    return Y.LoadRights(d.eip, opcode == 3, d.reg_operand(d.operand_size), d.rm_operand(2), d.operand_size)
+    operand = d.rm_operand(2)
+    return Y.LoadRights(d.eip, opcode == 3, d.reg_operand(d.operand_size), operand, d.operand_size)
 
 
 def d_simple_system(d, opcode):
@@ -821,7 +828,8 @@ def d_vmread(d, opcode):
     if d.repeat != NO_REPEAT or d.operand_size == 2:
         raise Undefined()
     d.modrm()
-    return Y.AccessVMCS(d.eip, opcode == 0x79, d.rm_operand(4), d.reg_operand(4))
+    operand = d.rm_operand(4)
+    return Y.AccessVMCS(d.eip, opcode == 0x79, operand, d.reg_operand(4))
 
 
 def d_jump_near(d, opcode):
@@ -943,7 +951,8 @@ def d_group_9(d, opcode):
             return Y.VMXPointer(d.eip, Y.VMCLEAR, operand)
         return Y.VMXPointer(d.eip, Y.VMPTRLD, operand)
     if d.reg == 7:
-        return Y.VMXPointer(d.eip, Y.VMPTRST, d.only_memory(4))
+        operand = d.only_memory(4)
+        return Y.VMXPointer(d.eip, Y.VMPTRST, operand)
     raise Undefined()
 
 

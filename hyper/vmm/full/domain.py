@@ -78,7 +78,6 @@ class FullDomain(object):
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, size)
         self.registers = [0] * 8        # general registers and CR2 while another domain runs
         self.cr2 = 0
         self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]
@@ -87,6 +86,8 @@ class FullDomain(object):
         self.launched = False
         self.alive = True
         self.asleep = False             # in HLT
+        self.inside = False             # whether the guest is being run
+        self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, size)
         self.leaving = False            # for the scheduler, after the exit being handled
         self.status = 0
         self.why = ''
@@ -98,7 +99,6 @@ class FullDomain(object):
         else:
             self.shadow = ShadowTables(self.guest, frames)
         self.injector = Injector(self.guest, self.pc.pic)
-        self.inside = False             # whether the guest is being run
         self.tsc_offset = 0
 
     # -- the beginning
