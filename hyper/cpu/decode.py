@@ -18,6 +18,7 @@ from hyper.cpu.operations import stack as K
 from hyper.cpu.operations import string as S
 from hyper.cpu.operations import system as Y
 from hyper.cpu.operations import transfer as T
+from hyper.cpu.operations import x87
 from hyper.cpu.operations.operands import Immediate, Register32, Memory, register, memory
 
 M32 = 0xffffffff
@@ -411,7 +412,7 @@ def d_far_immediate(d, opcode):
 
 
 def d_wait(d, opcode):
-    return Y.Wait(d.eip)
+    return x87.Wait()
 
 
 def d_push_flags(d, opcode):
@@ -602,11 +603,12 @@ def d_xlat(d, opcode):
 
 
 def d_coprocessor(d, opcode):
-    """D8-DF: no x87 unit is there; #NM if CR0 says so, else #UD."""
+    """D8-DF."""
     d.modrm()
-    if d.mod != 3:
-        d.memory_operand(4)
-    return Y.Coprocessor(d.eip)
+    operation = x87.decode(d, opcode)
+    if operation is None:
+        raise Undefined()
+    return operation
 
 
 def d_loop(d, opcode):

@@ -35,11 +35,12 @@ class System(object):
     """One IA-32 processor on `memory`. Segment registers stand in the order of VMCS encodings: ES CS SS DS FS GS LDTR TR; `access` has the format
     of the VMCS. `bus` (ports and device memory), `interrupts` (an InterruptController) and `clock` (deadlines of devices) are set by the
     machine; all three may stay None."""
-    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu']
+    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'x87']
 
     def __init__(self, memory, model):
         from hyper.cpu.block import CodeCache
         from hyper.cpu.state import CPU
+        from hyper.cpu.x87 import X87
         self.memory = memory
         self.model = model              # hyper.cpu.models: CPUID leaves and capability MSRs, as data
         self.user_tlb = raw.allocate(TLB_SIZE)
@@ -64,6 +65,7 @@ class System(object):
         self.code = CodeCache(self)
         self.mmu = MMU(self)
         self.cpu = CPU()
+        self.x87 = X87()
         self.instruction_length = 0     # of the instruction that aborted or is being executed by a slow path
         self.reset()
 
@@ -95,6 +97,7 @@ class System(object):
         self.dr = [0] * 8
         self.dr[6] = 0xffff0ff0
         self.dr[7] = 0x400
+        self.x87.reset()
         self.cpl = 0
         self.sysenter_cs = 0
         self.sysenter_esp = 0

@@ -53,16 +53,20 @@ class Image(object):
         self.segments = segments
         self.entry = entry
 
-    def place(self, memory):
-        """Writes every segment. `memory` has size and write_bytes(address, bytes)."""
+    def place(self, memory, base=0, size=-1):
+        """Writes every segment. `memory` has size and write_bytes(address, bytes); the guest's begins at `base` in it and has `size` bytes,
+        -1 for all of it."""
+        if size < 0:
+            size = memory.size
         for segment in self.segments:
             end = segment.address + segment.size
-            if segment.address < 0 or end > memory.size:
+            if segment.address < 0 or end > size:
                 raise UserError("%s: needs memory up to %s, there is %s; give it --memory %s or more"
-                                % (self.name, hexadecimal(end), hexadecimal(memory.size), megabytes(end)))
-            memory.write_bytes(segment.address, segment.data)
+                                % (self.name, hexadecimal(end), hexadecimal(size), megabytes(end)))
+            at = base + segment.address
+            memory.write_bytes(at, segment.data)
             zeros = segment.size - len(segment.data)
-            at = segment.address + len(segment.data)
+            at += len(segment.data)
             while zeros > 0:
                 part = min(zeros, 1 << 16)
                 memory.write_bytes(at, '\x00' * part)

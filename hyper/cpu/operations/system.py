@@ -1,7 +1,7 @@
 """System instructions, segment registers, far transfers, interrupts, ports and VMX: thin objects over the slow paths, which hold the semantics."""
 from hyper.cpu import control, interrupts, segments
 from hyper.cpu import flags
-from hyper.cpu.faults import GuestFault, BR, UD, NM, DF
+from hyper.cpu.faults import GuestFault, BR, UD
 from hyper.cpu.flags import CC_FLAGS, ZF, signed, set_flags, arithmetic, overflow
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR, M32
 from hyper.cpu.operations.base import Operation, SlowOperation, SlowTerminator, Terminator
@@ -529,24 +529,6 @@ class Pause(SlowOperation):
         if mode.system.vmx_non_root:
             cpu.save(mode.system)
             control.pause(mode.system)
-
-
-class Wait(Operation):
-    """WAIT: #NM if CR0.MP and CR0.TS are set."""
-
-    def __init__(self, next_eip):
-        pass
-
-    def execute(self, cpu, mode):
-        if mode.system.cr0 & 0xa == 0xa:
-            raise GuestFault(NM)
-
-
-class Coprocessor(Terminator):
-    """An x87 instruction on a processor without the unit: #NM if CR0.EM or CR0.TS is set, else #UD."""
-
-    def execute(self, cpu, mode):
-        raise GuestFault(NM if mode.system.cr0 & 0xc else UD)
 
 
 # -- ports

@@ -62,8 +62,12 @@ class GuestMemory(object):
         if self.contains(address, 1):
             self.memory.write8(self.base + address, value)
 
+    def place(self, image):
+        """What a loader found, into RAM. Raises UserError if it does not fit."""
+        image.place(self.memory, self.base, self.size)
+
     def write_bytes(self, address, data):
-        """What a loader places; bytes outside of RAM vanish."""
+        """Bytes outside of RAM vanish."""
         room = self.size - address
         if address < 0 or room <= 0:
             return
