@@ -106,6 +106,7 @@ class System(object):
         self.tsc_offset = 0             # added to the instruction count by WRMSR to the TSC, and by the VMCS
         self.halted = False
         self.shadow = False             # one instruction after STI or MOV SS
+        self.shadow_at = -2             # the instruction count at that STI or MOV SS, which tells when the shadow is over
         self.nmi_pending = False
         self.nmi_blocked = False
         self.vectoring = 0              # the event being delivered, in the format of hyper.vmx.events, or 0

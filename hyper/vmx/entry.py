@@ -487,6 +487,7 @@ def load_guest(vmx, resident):
         load_guest_segments(vmx)
     blocking = raw.load32(storage, at + vmcs.GUEST_INTERRUPTIBILITY)
     system.shadow = blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) != 0
+    system.shadow_at = system.icount - 1        # over the guest's next instruction
     system.nmi_blocked = blocking & BLOCKING_BY_NMI != 0
     # nothing here wakes a processor from shutdown or the wait for a SIPI, so those look like a halt
     system.halted = raw.load32(storage, at + vmcs.GUEST_ACTIVITY) != ACTIVE

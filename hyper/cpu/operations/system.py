@@ -687,7 +687,7 @@ class InvalidateNested(SlowTerminator):
         kind = self.kind.get(cpu, mode)
         cpu.save(system)
         system.eip = self.next
-        control.vmx_check_access(system, False)
+        control.vmx_check_invalidate(system, self.vpid)
         check = self.operand.check()
         low = mode.load(self.operand.linear(cpu, mode, 0, 4, False), 4, check)
         address = mode.load(self.operand.linear(cpu, mode, 8, 4, False), 4, check)

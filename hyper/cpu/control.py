@@ -1,0 +1,554 @@
+"""Control, debug and model-specific registers, descriptor-table registers, CPUID, flags, ports (SDM vol. 2, and vol. 3 chapters 2, 9, 17).
+
+Slow paths of the engine: each is called with the state at rest, checks everything, then changes it; a fault leaves all as it was.
+"""
+from hyper.cpu import faults, flags
+from hyper.cpu.faults import GuestFault
+from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP
+from hyper.cpu.mode import SS, TR
+from hyper.cpu.models import model as models
+
+M32 = 0xffffffff
+
+CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_AM, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 18, 1 << 29, 1 << 30
+CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG
+CR0_FLUSHING = CR0_PE | CR0_PG | CR0_WP
+CR4_TSD, CR4_DE, CR4_PSE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_VMXE = 1 << 2, 1 << 3, 1 << 4, 1 << 6, 1 << 7, 1 << 8, 1 << 13
+CR4_FLUSHING = CR4_PSE | CR4_PGE
+
+DR6_FIXED, DR6_DEFINED, DR6_BD = 0xffff0ff0, 0x0000e00f, 1 << 13
+DR7_FIXED, DR7_DEFINED, DR7_GD = 0x400, 0xffff23ff, 1 << 13
+
+POPF_ALWAYS = flags.ARITHMETIC | flags.TF | flags.DF | flags.NT | flags.AC | flags.ID
+
+
+def require_ring_0(system):
+    """#GP(0) in any other ring."""
+    if system.cpl != 0:
+        raise GuestFault(faults.GP, 0)
+
+
+# -- control registers
+
+def read_cr(system, number, register):
+    """MOV from control register `number`; register: the general one that takes the value."""
+    require_ring_0(system)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        return intercepts.read_cr(system, number, register)
+    if number == 0:
+        return system.cr0
+    if number == 2:
+        return system.cr2
+    if number == 3:
+        return system.cr3
+    if number == 4:
+        return system.cr4
+    raise faults.undefined()
+
+
+def write_cr(system, number, register, value):
+    """MOV to a control register."""
+    require_ring_0(system)
+    if number == 0:
+        check_cr0(value)
+        if system.vmx_non_root:
+            from hyper.vmx import intercepts
+            value = intercepts.write_cr(system, 0, register, value)
+        set_cr0(system, value)
+    elif number == 2:
+        system.cr2 = value
+    elif number == 3:
+        if system.vmx_non_root:
+            from hyper.vmx import intercepts
+            value = intercepts.write_cr(system, 3, register, value)
+        system.cr3 = value
+        system.mmu.flush()
+    elif number == 4:
+        check_cr4(system, value)
+        if system.vmx_non_root:
+            from hyper.vmx import intercepts
+            value = intercepts.write_cr(system, 4, register, value)
+        set_cr4(system, value)
+    else:
+        raise faults.undefined()
+
+
+def check_cr0(value):
+    """Combinations that no processor loads."""
+    if value & (CR0_PG | CR0_PE) == CR0_PG or value & (CR0_NW | CR0_CD) == CR0_NW:
+        raise GuestFault(faults.GP, 0)
+
+
+def set_cr0(system, value):
+    """Load CR0; reserved bits are ignored. #GP if VMX operation forbids the value."""
+    value = (value & CR0_DEFINED) | CR0_ET
+    check_cr0(value)
+    vmx = system.vmx
+    if vmx is not None and vmx.on:
+        must = vmx.capabilities.cr0_must
+        if system.vmx_non_root:
+            from hyper.vmx import controls, intercepts
+            if intercepts.secondary_control(system, controls.UNRESTRICTED_GUEST):
+                must &= ~(CR0_PE | CR0_PG)
+        if value & must != must:
+            raise GuestFault(faults.GP, 0)
+    changed = system.cr0 ^ value
+    system.cr0 = value
+    if changed & CR0_FLUSHING:
+        system.mmu.flush()
+    if changed & CR0_PE:
+        for segment in range(6):
+            system.update_segment(segment)
+    if changed & (CR0_PE | CR0_PG):
+        system.update_mode()
+
+
+def cr4_allowed(system):
+    """The bits that the model has."""
+    features = system.model.features
+    allowed = CR4_PCE
+    if features & models.TSC:
+        allowed |= CR4_TSD
+    if features & models.DE:
+        allowed |= CR4_DE
+    if features & models.PSE:
+        allowed |= CR4_PSE
+    if features & models.MCE:
+        allowed |= CR4_MCE
+    if features & models.PGE:
+        allowed |= CR4_PGE
+    if system.vmx is not None:
+        allowed |= CR4_VMXE
+    return allowed
+
+
+def check_cr4(system, value):
+    if value & ~cr4_allowed(system) & ~system.cr4:
+        raise GuestFault(faults.GP, 0)
+
+
+def set_cr4(system, value):
+    vmx = system.vmx
+    if vmx is not None and vmx.on and value & vmx.capabilities.cr4_must != vmx.capabilities.cr4_must:
+        raise GuestFault(faults.GP, 0)
+    changed = system.cr4 ^ value
+    system.cr4 = value
+    if changed & CR4_FLUSHING:
+        system.mmu.flush()
+
+
+def smsw(system):
+    """SMSW, which any ring may execute: CR0."""
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        return intercepts.read_cr(system, 0)
+    return system.cr0
+
+
+def lmsw(system, value):
+    """LMSW: PE can be set with it, not cleared."""
+    require_ring_0(system)
+    value &= 0xf
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        value = intercepts.lmsw(system, value)
+    set_cr0(system, (system.cr0 & ~0xe) | value)
+
+
+def clts(system):
+    require_ring_0(system)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        if intercepts.clts(system):
+            return
+    system.cr0 &= ~CR0_TS
+
+
+def invlpg(system, address):
+    require_ring_0(system)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.invlpg(system, address)
+    system.mmu.invalidate(address)
+
+
+# -- debug registers (vol. 3, 17.2). Breakpoints are remembered, not yet taken.
+
+def debug_register(system, number):
+    """Which register the number means: 4 and 5 are other names of 6 and 7, unless CR4.DE is set. DR7.GD guards them all."""
+    if number == 4 or number == 5:
+        if system.cr4 & CR4_DE:
+            raise faults.undefined()
+        number += 2
+    require_ring_0(system)
+    return number
+
+
+def guard_debug_registers(system):
+    if system.dr[7] & DR7_GD:
+        system.dr[6] |= DR6_BD
+        system.dr[7] &= ~DR7_GD
+        raise GuestFault(faults.DB)
+
+
+def read_dr(system, number, register):
+    number = debug_register(system, number)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.mov_dr(system, number, True, register)
+    guard_debug_registers(system)
+    return system.dr[number & 7]
+
+
+def write_dr(system, number, register, value):
+    number = debug_register(system, number)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.mov_dr(system, number, False, register)
+    guard_debug_registers(system)
+    if number == 6:
+        value = (value & DR6_DEFINED) | DR6_FIXED
+    elif number == 7:
+        value = (value & DR7_DEFINED) | DR7_FIXED
+    system.dr[number & 7] = value
+
+
+# -- descriptor-table registers
+
+def sgdt(system):
+    """Base and limit, in any ring."""
+    return system.gdtr_base, system.gdtr_limit
+
+
+def sidt(system):
+    return system.idtr_base, system.idtr_limit
+
+
+def lgdt(system, base, limit):
+    require_ring_0(system)
+    system.gdtr_base = base
+    system.gdtr_limit = limit
+
+
+def lidt(system, base, limit):
+    require_ring_0(system)
+    system.idtr_base = base
+    system.idtr_limit = limit
+
+
+# -- caches: there are none
+
+def invd(system):
+    require_ring_0(system)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.invd(system)
+
+
+def wbinvd(system):
+    require_ring_0(system)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.wbinvd(system)
+
+
+def pause(system):
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.pause(system)
+
+
+# -- identification, counters, MSRs
+
+def cpuid(system):
+    """Any ring; always exits from non-root operation."""
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.cpuid(system)
+    answer = system.model.cpuid(system.regs[0], system.regs[1])
+    system.regs[0] = answer.eax
+    system.regs[1] = answer.ecx
+    system.regs[2] = answer.edx
+    system.regs[3] = answer.ebx
+
+
+def set_edx_eax(system, value):
+    system.regs[0] = value & M32
+    system.regs[2] = (value >> 32) & M32
+
+
+def rdtsc(system):
+    if system.cr4 & CR4_TSD and system.cpl != 0:
+        raise GuestFault(faults.GP, 0)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.rdtsc(system)
+    set_edx_eax(system, system.now() + system.tsc_offset)
+
+
+def rdpmc(system):
+    """There are no performance counters."""
+    if system.cr4 & CR4_PCE == 0 and system.cpl != 0:
+        raise GuestFault(faults.GP, 0)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.rdpmc(system)
+    raise GuestFault(faults.GP, 0)
+
+
+def rdmsr(system):
+    require_ring_0(system)
+    index = system.regs[1]
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.rdmsr(system, index)
+    set_edx_eax(system, get_msr(system, index))
+
+
+def wrmsr(system):
+    require_ring_0(system)
+    index = system.regs[1]
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.wrmsr(system, index)
+    set_msr(system, index, system.regs[0] | (system.regs[2] << 32))
+
+
+(TIME_STAMP_COUNTER, PLATFORM_ID, APIC_BASE, EBL_CR_POWERON, FEATURE_CONTROL, BIOS_UPDATE, BIOS_SIGNATURE) = 0x10, 0x17, 0x1b, 0x2a, 0x3a, 0x79, 0x8b
+FSB_FREQUENCY, MTRR_CAPABILITIES, MCG_CAPABILITIES, MCG_STATUS, MISC_ENABLE, DEBUG_CONTROL, PAT = 0xcd, 0xfe, 0x179, 0x17a, 0x1a0, 0x1d9, 0x277
+SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
+VMX_FIRST = 0x480
+
+# remembered, and without effect: the value after reset
+REMEMBERED = {APIC_BASE: 0xfee00100, EBL_CR_POWERON: 0, BIOS_SIGNATURE: 0, MISC_ENABLE: 1, DEBUG_CONTROL: 0, PAT: 0x0007040600070406, MCG_STATUS: 0,
+              0x250: 0, 0x258: 0, 0x259: 0, 0x268: 0, 0x269: 0, 0x26a: 0, 0x26b: 0, 0x26c: 0, 0x26d: 0, 0x26e: 0, 0x26f: 0, 0x2ff: 0}
+for _variable_range in range(0x200, 0x210):
+    REMEMBERED[_variable_range] = 0
+# cannot be written
+CONSTANT = {PLATFORM_ID: 0, FEATURE_CONTROL: 5, FSB_FREQUENCY: 0, MTRR_CAPABILITIES: 0x508, MCG_CAPABILITIES: 0}
+
+
+def get_msr(system, index):
+    """The 64-bit value of an MSR, signed; #GP(0) if there is no such MSR."""
+    if index == TIME_STAMP_COUNTER:
+        return system.now() + system.tsc_offset
+    if index == SYSENTER_CS:
+        return system.sysenter_cs
+    if index == SYSENTER_ESP:
+        return system.sysenter_esp
+    if index == SYSENTER_EIP:
+        return system.sysenter_eip
+    if index in system.msrs:
+        return system.msrs[index]
+    if index in REMEMBERED:
+        return REMEMBERED[index]
+    if index in CONSTANT:
+        return CONSTANT[index]
+    at = index - VMX_FIRST
+    capabilities = system.model.vmx_msrs
+    if 0 <= at < len(capabilities) and is_capability(capabilities, at):
+        return capabilities[at]
+    raise GuestFault(faults.GP, 0)
+
+
+def is_capability(capabilities, at):
+    """The MSRs of the secondary controls exist where those do (SDM vol. 3, A.3.3, A.10)."""
+    if at < 11:
+        return True
+    return capabilities[2] < 0 and (at == 11 or capabilities[11] & (1 << 33 | 1 << 37) != 0)
+
+
+def set_msr(system, index, value):
+    """Write an MSR; #GP(0) if there is none, or it cannot take the value."""
+    if index == TIME_STAMP_COUNTER:
+        system.tsc_offset = value - system.now()
+    elif index == SYSENTER_CS:
+        system.sysenter_cs = value & M32
+    elif index == SYSENTER_ESP:
+        system.sysenter_esp = value & M32
+    elif index == SYSENTER_EIP:
+        system.sysenter_eip = value & M32
+    elif index in REMEMBERED:
+        system.msrs[index] = value
+    elif index != BIOS_UPDATE:          # an update is taken and does nothing
+        raise GuestFault(faults.GP, 0)
+
+
+# -- flags
+
+def iopl(system):
+    return (system.eflags & flags.IOPL) >> flags.IOPL_SHIFT
+
+
+def check_iopl(system):
+    """#GP(0) unless CPL <= IOPL; in virtual-8086 mode unless IOPL is 3."""
+    if system.cr0 & CR0_PE and system.cpl > iopl(system):
+        raise GuestFault(faults.GP, 0)
+
+
+def cli(system):
+    check_iopl(system)
+    system.eflags &= ~flags.IF
+
+
+def sti(system):
+    """Interrupts are recognised behind the next instruction, if IF was 0."""
+    check_iopl(system)
+    if system.eflags & flags.IF == 0:
+        system.eflags |= flags.IF
+        shadow(system)
+        interrupts_enabled(system)
+
+
+def shadow(system):
+    """The instruction behind this one is executed before events are taken."""
+    system.shadow = True
+    system.shadow_at = system.icount
+
+
+def interrupts_enabled(system):
+    """IF has become 1: what waits for that must be looked at."""
+    interrupts = system.interrupts
+    if system.vmx_non_root or (interrupts is not None and interrupts.pending()):
+        system.interrupt_changed()
+
+
+def pushf(system):
+    """The flags as PUSHF stores them; IOPL-sensitive in virtual-8086 mode."""
+    if system.eflags & flags.VM:
+        check_iopl(system)
+    return system.eflags & ~(flags.VM | flags.RF)
+
+
+def popf(system, value, size):
+    """POPF of `size` bytes."""
+    changeable = POPF_ALWAYS
+    if system.cr0 & CR0_PE == 0 or system.cpl == 0:
+        changeable |= flags.IOPL | flags.IF
+    elif system.eflags & flags.VM:
+        check_iopl(system)
+        changeable |= flags.IF
+    elif system.cpl <= iopl(system):
+        changeable |= flags.IF
+    if size == 2:
+        changeable &= 0xffff
+    set_flags(system, value, changeable)
+
+
+def set_flags(system, value, changeable):
+    """Change some bits of EFLAGS; RF is cleared."""
+    before = system.eflags
+    system.eflags = (value & changeable) | (before & ~(changeable | flags.RF))
+    if system.eflags & ~before & flags.IF:
+        interrupts_enabled(system)
+
+
+# -- ports
+
+IO_MAP_BASE, TSS32_AVAILABLE, TSS32_BUSY = 0x66, 9, 11
+
+
+def check_port(system, port, size):
+    """#GP(0) unless IOPL or the bitmap of the TSS permits access to `size` ports (vol. 1, 18.5)."""
+    if system.cr0 & CR0_PE and (system.cpl > iopl(system) or system.eflags & flags.VM):
+        check_io_bitmap(system, port, size)
+
+
+def check_io_bitmap(system, port, size):
+    kind = system.access[TR] & 0xf
+    limit = system.limits[TR]
+    if (kind != TSS32_BUSY and kind != TSS32_AVAILABLE) or limit < IO_MAP_BASE + 1:
+        raise GuestFault(faults.GP, 0)
+    at = system.read_system(system.base[TR] + IO_MAP_BASE, 2) + (port >> 3)
+    if at + 1 > limit:
+        raise GuestFault(faults.GP, 0)
+    bits = system.read_system(system.base[TR] + at, 2) >> (port & 7)
+    if bits & ((1 << size) - 1):
+        raise GuestFault(faults.GP, 0)
+
+
+def port_in(system, port, size, immediate):
+    """IN: the value of `size` bytes. immediate: the port number is in the instruction."""
+    check_port(system, port, size)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.io(system, port, size, True, False, False, immediate)
+    return bus_in(system, port, size)
+
+
+def port_out(system, port, size, value, immediate):
+    check_port(system, port, size)
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.io(system, port, size, False, False, False, immediate)
+    bus_out(system, port, size, value)
+
+
+def intercept_port_string(system, port, size, is_in, repeated):
+    """The VM exit that INS or OUTS may cause."""
+    from hyper.vmx import intercepts
+    intercepts.io(system, port, size, is_in, True, repeated)
+
+
+def bus_in(system, port, size):
+    bus = system.bus
+    if bus is None:
+        return (1 << (8 * size)) - 1
+    return bus.read_port(port, size)
+
+
+def bus_out(system, port, size, value):
+    bus = system.bus
+    if bus is not None:
+        bus.write_port(port, size, value)
+
+
+# -- the VMX instructions
+
+def vmx_instruction(system, number):
+    """VMCALL, VMLAUNCH, VMRESUME, VMXOFF by number."""
+    if system.vmx is None:
+        raise faults.undefined()
+    from hyper.vmx import instructions
+    instructions.execute(system, number)
+
+
+def vmx_check(system, kind):
+    from hyper.vmx import instructions
+    instructions.check_pointer(system, kind)
+
+
+def vmx_pointer(system, kind, pointer):
+    from hyper.vmx import instructions
+    instructions.pointer(system, kind, pointer)
+
+
+def vmx_store_pointer(system):
+    from hyper.vmx import instructions
+    return instructions.store_pointer(system)
+
+
+def vmx_check_access(system, write):
+    from hyper.vmx import instructions
+    instructions.check_access(system, write)
+
+
+def vmx_read(system, field):
+    from hyper.vmx import instructions
+    return instructions.read(system, field)
+
+
+def vmx_write(system, field, value):
+    from hyper.vmx import instructions
+    instructions.write(system, field, value)
+
+
+def vmx_check_invalidate(system, vpid):
+    from hyper.vmx import instructions
+    instructions.check_invalidate(system, vpid)
+
+
+def vmx_invalidate(system, vpid, kind, low, address):
+    from hyper.vmx import instructions
+    instructions.invalidate(system, vpid, kind, low, address)
