@@ -5,6 +5,7 @@ import os
 from hyper import console, host, options
 from hyper.cpu import models
 from hyper.errors import UserError
+from hyper.final_state import final_state
 from hyper.session import Session, Sinks
 
 VERSION = '0.1'
@@ -41,6 +42,8 @@ def run(words):
     world.flush()
     console.write_all(console.STDERR, session.why_crashed())
     report(session, chosen)
+    if chosen.final_state != '':
+        write_file('--final-state', chosen.final_state, final_state(session.machine, session.status()))
     status = session.status()
     session.close()
     return status
@@ -55,12 +58,16 @@ def report(session, chosen):
     if chosen.report_file == '':
         console.write_all(console.STDERR, text)
         return
+    write_file('--report-file', chosen.report_file, text)
+
+
+def write_file(option, name, text):
     try:
-        descriptor = os.open(chosen.report_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0644)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0644)
         console.write_all(descriptor, text)
         os.close(descriptor)
     except OSError as error:
-        raise UserError("--report-file %s: cannot be written (%s)" % (chosen.report_file, os.strerror(error.errno)))
+        raise UserError("%s %s: cannot be written (%s); give the path of a writable file" % (option, name, os.strerror(error.errno)))
 
 
 def list_models():

@@ -46,6 +46,7 @@ For the whole run
   --instructions N          stops after N instructions
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
   --report-file FILE        tells it to a file instead
+  --final-state FILE        writes the machine's registers and a hash of its memory to a file, as JSON
 
 Examples
   hyper run kernel.elf --append "root=ram quiet" --module archive.img
@@ -88,6 +89,7 @@ class Options(object):
         self.instructions = -1
         self.report = 'text'
         self.report_file = ''
+        self.final_state = ''
 
     def virtualized(self):
         return self.domains[0].mode != NATIVE
@@ -266,6 +268,8 @@ class Parser(object):
             options.report = parse_choice(word, self.value(word), REPORTS)
         elif word == '--report-file':
             options.report_file = self.value(word)
+        elif word == '--final-state':
+            options.final_state = self.value(word)
         else:
             return False
         return True
