@@ -1,8 +1,11 @@
 """The C interface of libhyper.so. Handles are small integers; what fails returns a negative number, and hyper_error()
 says why. No exception leaves here. hyper_interrupt() is in hyper/host.py, in C.
 
-Strings that are returned stay valid until the next call that returns one.
+Strings that are returned stay valid until the same function is called again. One thread at a time may be in here, except
+in hyper_interrupt().
 """
+
+import os
 
 from rpython.rlib.entrypoint import entrypoint_highlevel
 from rpython.rtyper.lltypesystem import lltype, rffi
@@ -42,6 +45,7 @@ class State(object):
 state = State()
 last_error = LastString()
 last_report = LastString()
+last_summary = LastString()
 
 
 class ConsoleSink(CharSink):
@@ -69,17 +73,43 @@ class ConsoleSink(CharSink):
 
 
 class LibraryWorld(World):
-    """Input comes by hyper_input(), between runs or from the console callback."""
+    """Input comes by hyper_input(), between runs or from the console callback, or from a descriptor."""
 
     def __init__(self, handle):
         self.handle = handle
         self.sinks = []
+        self.descriptor = -1                # negative: none, or it has ended
+        self.closed = False
+        self.is_interactive = False
+
+    def attach(self, descriptor, interactive):
+        self.descriptor = descriptor
+        self.closed = False
+        self.is_interactive = interactive
+
+    def read_input(self):
+        if self.descriptor < 0 or not host.readable(self.descriptor, 0):
+            return ''
+        try:
+            text = os.read(self.descriptor, MOST_BUFFERED)
+        except OSError:
+            text = ''
+        if text == '':
+            self.attach(-1, False)
+            self.closed = True
+        return text
 
     def input_closed(self):
-        return False
+        return self.closed
+
+    def input_by_caller(self):
+        return self.descriptor < 0
+
+    def interactive(self):
+        return self.is_interactive
 
     def wait_for_input(self, milliseconds):
-        host.readable(-1, milliseconds)     # poll(2) passes over a negative descriptor: this only sleeps
+        host.readable(self.descriptor, milliseconds)    # poll(2) passes over a negative one: then this only sleeps
 
     def interrupted(self):
         return host.stop_requested(self.handle)
@@ -312,6 +342,19 @@ def hyper_report(handle):
         return lltype.nullptr(rffi.CCHARP.TO)
 
 
+@entrypoint_highlevel('main', [rffi.INT], c_name='hyper_summary')
+def hyper_summary(handle):
+    """What the command line tells at the end of a run, as text: why a domain was stopped, and the counters."""
+    try:
+        run = find(handle)
+        if run is None:
+            return lltype.nullptr(rffi.CCHARP.TO)
+        return last_summary.hold(run.session.why_crashed() + run.session.report_text())
+    except Exception:
+        fail("internal error in hyper_summary")
+        return lltype.nullptr(rffi.CCHARP.TO)
+
+
 @entrypoint_highlevel('main', [rffi.INT, CONSOLE], c_name='hyper_console')
 def hyper_console(handle, out):
     """From now on the console output of every domain goes to out(domain, bytes, size); NULL drops it."""
@@ -336,6 +379,21 @@ def hyper_input(handle, domain, bytes, size):
             result = 0
     except Exception:
         result = fail("internal error in hyper_input")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT], c_name='hyper_attach')
+def hyper_attach(handle, descriptor, interactive):
+    """Console input also comes from an open file descriptor, until it ends; negative takes that back. With `interactive`
+    a person is at its other end: idle machine time takes as much real time. Returns 0."""
+    try:
+        run = find(handle)
+        result = FAILED
+        if run is not None:
+            run.world.attach(rffi.cast(lltype.Signed, descriptor), rffi.cast(lltype.Signed, interactive) != 0)
+            result = 0
+    except Exception:
+        result = fail("internal error in hyper_attach")
     return rffi.cast(rffi.INT, result)
 
 

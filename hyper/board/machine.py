@@ -27,6 +27,7 @@ CRASHED = 3                     # can go no further: triple fault, halted for ev
 TIMEOUT = 4                     # as many seconds as were asked for
 EXITED = 5                      # through the exit device, with a status
 INTERRUPTED = 6                 # by hyper_interrupt() or Ctrl-C
+WAITING = 7                     # nothing can happen before there is input, and that comes from the caller of the run
 
 STATUS_CRASHED = 3              # exit statuses of the command line
 STATUS_TIMEOUT = 124
@@ -111,6 +112,10 @@ class World(object):
         """Whether no input will come any more."""
         return True
 
+    def input_by_caller(self):
+        """Whether input can come only after the run has returned."""
+        return False
+
     def interactive(self):
         """Whether a person waits: then idle machine time takes as much real time."""
         return False
@@ -180,6 +185,8 @@ class Watch(Timer):
         machine = self.machine
         if machine.world.input_closed():
             machine.end(CRASHED, "waits for an interrupt, and no device will send one")
+        elif machine.world.input_by_caller():
+            machine.end(WAITING, "waits for input")
         else:
             machine.world.flush()
             machine.world.wait_for_input(IDLE_WAIT)
@@ -278,7 +285,7 @@ class Machine(object):
 
     def begin(self, seconds):
         """Before a run: forgets why the last one ended, if it can go on at all."""
-        if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED]:
+        if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED, WAITING]:
             self.ended = RUNNING
             self.why = ''
         self.system.stop_requested = False

@@ -1,6 +1,7 @@
 """The C functions, called untranslated; guestkit's tests call them in libhyper.so."""
 
 import json
+import os
 
 import pytest
 pytest.importorskip('hyper.cpu.models')
@@ -72,3 +73,35 @@ def test_a_handle_is_used_again_after_it_is_closed(image):
     api.hyper_close(first)
     assert opened(path) == first
     api.hyper_close(first)
+
+
+ECHO_ONE = ('\x66\xba\xfd\x03\xec\xa8\x01\x74\xf7'          # 1: mov $0x3fd, %dx; in; test $1, %al; jz 1b
+            '\x66\xba\xf8\x03\xec\xe6\xe9')                 # mov $0x3f8, %dx; in (%dx), %al; out %al, $0xe9
+
+
+def test_input_from_a_descriptor_reaches_the_guest(image):
+    handle = opened(image(kernel(ECHO_ONE + POWER_OFF + SELF)), '--memory', '2M')
+    reading, writing = os.pipe()
+    assert api.hyper_attach(handle, reading, 0) == 0
+    os.write(writing, 'x')
+    assert api.hyper_run(handle, 1000000, -1, -1.0) == stops.POWERED_OFF
+    assert api.hyper_get(handle, 0, c_string('eax')) & 0xff == 0
+    os.close(writing)
+    os.close(reading)
+    api.hyper_close(handle)
+    assert api.hyper_attach(handle, 0, 0) < 0
+
+
+def test_a_guest_that_only_input_can_wake_returns_to_the_caller(image):
+    handle = opened(image(kernel('\xfb\xf4\xeb\xfd')), '--memory', '2M')            # sti; 1: hlt; jmp 1b
+    assert api.hyper_run(handle, -1, -1, -1.0) == stops.WAITING
+    assert api.hyper_input(handle, 0, c_string('x'), 1) == 0
+    assert api.hyper_run(handle, -1, -1, -1.0) == stops.WAITING
+    reading, writing = os.pipe()
+    os.close(writing)
+    assert api.hyper_attach(handle, reading, 0) == 0
+    assert api.hyper_run(handle, -1, -1, -1.0) == stops.CRASHED
+    assert 'no device will send one' in rffi.charp2str(api.hyper_summary(handle))
+    os.close(reading)
+    api.hyper_close(handle)
+    assert not api.hyper_summary(handle)
