@@ -1,4 +1,5 @@
 """A debugger's look through page tables: no access rights, no accessed bits, no faults (SDM vol. 3, 4.3)."""
+from rpython.rlib.objectmodel import specialize
 
 CR0_PAGING = 1 << 31
 CR4_LARGE_PAGES = 1 << 4
@@ -7,6 +8,7 @@ LARGE = 0x80
 FRAME = 0xfffff000
 
 
+@specialize.argtype(0)
 def walk(memory, cr0, cr3, cr4, address):
     """The physical address of a linear one, -1 if it is not mapped. `memory` has read32(); the tables hold its addresses."""
     address &= 0xffffffff

@@ -65,6 +65,18 @@ class X87(object):
     def reset(self):
         self.initialize()
 
+    def copy_from(self, other):
+        """The state of another unit."""
+        for i in range(8):
+            self.value[i] = other.value[i]
+            self.empty[i] = other.empty[i]
+            self.wide[i] = other.wide[i]
+            self.exponent[i] = other.exponent[i]
+            self.significand[i] = other.significand[i]
+        self.control = other.control
+        self.status = other.status
+        self.top = other.top
+
     # -- status
 
     def status_word(self):

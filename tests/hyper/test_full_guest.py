@@ -8,7 +8,8 @@ from hyper.cpu import models
 from hyper.cpu.system import InterruptController
 from hyper.errors import UserError
 from hyper.loader.entry import EntryState
-from hyper.vmm.full.domain import FullDomain, Host, frames_wanted
+from hyper.vmm.domain import Host
+from hyper.vmm.full.domain import FullDomain, frames_wanted
 from hyper.vmx import host as vmx_host, reasons
 from hyper.vmx.controls import Capabilities
 from hyper.vmx.operation import VMX
@@ -108,7 +109,7 @@ class Guest(object):
         system.interrupts = self.timer
         self.console = Console()
         frames = [MB + 0x1000 * k for k in range(frames_wanted(SIZE, mmu == 'ept'))]
-        self.domain = FullDomain('guest', system.vmx, model, self.machine.clock, self.machine.memory, BASE, SIZE, self.console, mmu == 'ept',
+        self.domain = FullDomain(0, 'guest', system.vmx, model, self.machine.clock, self.machine.memory, BASE, SIZE, self.console, mmu == 'ept',
                                  0x2000, frames, self.timer)
         self.domain.memory.write_bytes(CODE, code or assemble(source, CODE))
         self.domain.start(entry or EntryState(CODE))

@@ -8,10 +8,10 @@ from hyper.vmm.full.msr import exit_rdmsr, exit_wrmsr
 from hyper.vmm.full.reflected import PF, Reflected, Unsupported, general_protection, undefined
 from hyper.vmm.full.task_switch import exit_task_switch
 from hyper.vmm.full.vtlb import DEVICE, REFLECT
+from hyper.vmm.domain import REASONS
 from hyper.vmx import fields, reasons
 
 VECTOR = 0xff
-REASONS = 64
 
 
 def exit_exception(domain):
@@ -67,7 +67,8 @@ def exit_rdpmc(domain):
 
 
 def exit_external_interrupt(domain):
-    domain.preempt()
+    if domain.host.host_interrupt(domain):
+        domain.preempt()
 
 
 def exit_interrupt_window(domain):

@@ -1,0 +1,231 @@
+"""A domain, whatever technique keeps it under control: what the hypervisor schedules, counts and shows.
+
+A technique is a subclass: it says what happens before an entry (`prepare`) and after an exit (`handle_exit`), which of its addresses are
+which machine addresses, and what the guest believes its control registers to be.
+"""
+from hyper.cpu.system import STOP_VMEXIT
+from hyper.cpu.x87 import X87
+from hyper.vmx import fields, host
+from hyper.vmx.operation import SUCCEED
+
+REASONS = 64                    # basic exit reasons that are counted
+LAST_EXITS = 16                 # remembered of each domain; a power of two
+STATUS_DIED = 3                 # exit status of a domain that was stopped
+NOT_MAPPED = -1
+ESP = 4
+WORDS_OF_EXIT = 4               # reason, EIP, qualification, machine time
+
+
+class Host(object):
+    """What the hypervisor hears of its domains."""
+
+    def domain_woke(self, domain):
+        """A sleeping domain has an event: it can run."""
+
+    def domain_interrupted(self, domain):
+        """The running domain has an event from outside (a deadline of the clock came): it must exit so that it can be delivered."""
+
+    def host_interrupt(self, domain):
+        """The running domain has exited for an interrupt of the host's, which is acknowledged here. True if another domain must run now."""
+        return True
+
+    def domain_ended(self, domain):
+        """The domain will not run again: it has exited or was stopped."""
+
+
+class Domain(object):
+    """`number` is the domain's identity, `region` the machine address of the frame for its VMCS, `hypercalls` how many numbers of
+    hypercalls are counted."""
+    _immutable_fields_ = ['number', 'name', 'vmx', 'system', 'host', 'region', 'registers', 'exits', 'hypercalls', 'last_exits']
+
+    technique = ''                      # as --mode has it
+
+    def __init__(self, number, name, vmx, region, host, hypercalls):
+        self.number = number
+        self.name = name
+        self.vmx = vmx
+        self.system = vmx.system
+        self.region = region
+        self.host = host
+        self.registers = [0] * 8        # general registers (but ESP) while the domain does not run
+        self.cr2 = 0
+        self.x87 = X87()                # while another domain runs
+        self.exits = [0] * REASONS      # by basic reason
+        self.hypercalls = [0] * hypercalls
+        self.shadow_fills = 0
+        self.last_exits = [0] * (LAST_EXITS * WORDS_OF_EXIT)
+        self.exit_count = 0
+        self.instructions = 0           # domain virtual time: instructions retired, which is ns of machine time
+        self.resumed_at = 0             # the processor's count when the guest was entered last
+        self.launched = False
+        self.alive = True
+        self.asleep = False             # until an event comes
+        self.leaving = False            # for the scheduler, after the exit being handled
+        self.inside = False             # whether the guest is being run
+        self.died = False               # stopped for what the guest did, in contrast to having exited
+        self.status = 0                 # exit status, once not alive
+        self.why = ''                   # in words
+
+    # -- what a technique defines
+
+    def prepare(self):
+        """Before an entry: injects the events that are due."""
+
+    def handle_exit(self, reason):
+        """After an exit; `reason` as the VMCS has it. Nothing that the guest did may raise out of here."""
+        raise NotImplementedError
+
+    def receive(self, text):
+        """Console input."""
+
+    def is_stuck(self):
+        """Whether nothing can ever happen to the guest any more though it runs: it jumps to itself with interrupts off. Asked after an exit."""
+        return False
+
+    def linear_to_machine(self, address):
+        """The machine address of a byte at a linear address as the guest's kernel would reach it, NOT_MAPPED if there is none of the
+        domain's memory. For a debugger: no rights, no accessed bits."""
+        return NOT_MAPPED
+
+    def physical_to_machine(self, address):
+        """The same for a guest-physical (pseudo-physical) address."""
+        return NOT_MAPPED
+
+    def control(self, number):
+        """CR0, CR2, CR3 or CR4 as the guest would read it."""
+        if number == 2:
+            return self.cr2
+        if number == 3:
+            return self.vmx.vmread(fields.GUEST_CR3)
+        if number == 4:
+            return self.vmx.vmread(fields.GUEST_CR4)
+        return self.vmx.vmread(fields.GUEST_CR0)
+
+    def set_control(self, number, value):
+        """For a debugger; False if that is not allowed."""
+        return False
+
+    def hypercall_name(self, number):
+        return 'hypercall %d' % number
+
+    # -- the beginning
+
+    def make_vmcs(self):
+        """Makes the VMCS of the domain, clear and current; the technique fills it."""
+        vmx = self.vmx
+        host.clear_region(vmx, self.region)
+        vmx.vmclear(self.region)
+        vmx.vmptrld(self.region)
+        assert vmx.status == SUCCEED
+
+    def make_current(self):
+        """The domain's VMCS, for VMREAD and VMWRITE."""
+        if self.vmx.current != self.region:
+            self.vmx.vmptrld(self.region)
+
+    # -- running
+
+    def run(self):
+        """Runs the guest until the scheduler must act: it sleeps, has ended, or was preempted (STOP_VMEXIT); or the machine stops for a
+        reason of its own, a STOP_ reason of System.run."""
+        vmx = self.vmx
+        system = self.system
+        self.load()
+        self.leaving = False
+        stop = STOP_VMEXIT
+        while self.alive and not self.asleep and not self.leaving:
+            self.prepare()
+            self.resumed_at = system.icount
+            self.inside = True
+            stop = vmx.enter(not self.launched)
+            self.inside = False
+            self.instructions += system.icount - self.resumed_at
+            if vmx.status != SUCCEED:
+                self.die('VM entry refused: ' + vmx.failed_check)
+                stop = STOP_VMEXIT
+                break
+            self.launched = True
+            if stop != STOP_VMEXIT:
+                break
+            reason = vmx.vmread(fields.EXIT_REASON)
+            self.note_exit(reason)
+            self.handle_exit(reason)
+        self.save()
+        return stop
+
+    def load(self):
+        """Puts into the processor what the VMCS does not hold."""
+        self.make_current()
+        regs = self.system.regs
+        for k in range(8):
+            regs[k] = self.registers[k]
+        self.system.cr2 = self.cr2
+
+    def save(self):
+        regs = self.system.regs
+        for k in range(8):
+            self.registers[k] = regs[k]
+        self.cr2 = self.system.cr2
+
+    def note_exit(self, reason):
+        """Counts and remembers an exit."""
+        vmx = self.vmx
+        basic = reason & (REASONS - 1)
+        self.exits[basic] += 1
+        last = self.last_exits
+        at = (self.exit_count & (LAST_EXITS - 1)) * WORDS_OF_EXIT
+        assert at >= 0
+        last[at] = basic
+        last[at + 1] = vmx.vmread(fields.GUEST_RIP)
+        last[at + 2] = vmx.vmread(fields.EXIT_QUALIFICATION)
+        last[at + 3] = self.system.now()
+        self.exit_count += 1
+
+    def linear_eip(self):
+        """The linear address of the next instruction."""
+        self.make_current()
+        return (self.vmx.vmread(fields.GUEST_CS_BASE) + self.vmx.vmread(fields.GUEST_RIP)) & 0xffffffff
+
+    def virtual_time(self):
+        """Domain virtual time: the instructions that the domain has executed, up to now."""
+        if self.inside:
+            return self.instructions + self.system.icount - self.resumed_at
+        return self.instructions
+
+    # -- what exit handlers ask for
+
+    def sleep(self):
+        """Nothing to do until an event comes, which the technique tells by `wake`."""
+        self.asleep = True
+
+    def wake(self):
+        if self.asleep:
+            self.asleep = False
+            self.host.domain_woke(self)
+
+    def preempt(self):
+        """The guest is not entered again before the scheduler has decided."""
+        self.leaving = True
+
+    def die(self, why):
+        """The domain is stopped for what its guest did."""
+        if self.alive:
+            self.died = True
+            self.end(STATUS_DIED, why)
+
+    def end(self, status, why):
+        if self.alive:
+            self.alive = False
+            self.status = status
+            self.why = why
+            self.host.domain_ended(self)
+
+    # -- telling
+
+    def state(self):
+        """One word or a few: what the domain is doing."""
+        if not self.alive:
+            return self.why
+        if self.asleep:
+            return 'asleep'
+        return 'running'

@@ -1,0 +1,31 @@
+"""Makes a fully virtualized domain from its configuration."""
+from hyper.errors import UserError
+from hyper.loader import detect
+from hyper.options import EPT
+from hyper.vmm.frames import FRAME
+from hyper.vmm.full import setup
+from hyper.vmm.full.domain import FullDomain, frames_wanted
+from hyper.vmm.full.ept import LARGE_SIZE
+
+
+def memory_needed(config):
+    """Bytes of machine memory that the domain takes, with what aligning it can cost."""
+    use_ept = config.mmu == EPT
+    return config.memory + (1 + frames_wanted(config.memory, use_ept)) * FRAME + (LARGE_SIZE if use_ept else 0)
+
+
+def build(hypervisor, config, number):
+    """The domain, ready to run; raises UserError."""
+    use_ept = config.mmu == EPT
+    setup.require(hypervisor.vmx.capabilities, use_ept)
+    image = detect.load(config.image, config.boot_request())
+    region = hypervisor.take_frame()
+    frames = []
+    for k in range(frames_wanted(config.memory, use_ept)):
+        frames.append(hypervisor.take_frame())
+    base = hypervisor.take_range(config.memory // FRAME, LARGE_SIZE if use_ept else FRAME)
+    domain = FullDomain(number, config.name, hypervisor.vmx, hypervisor.model, hypervisor.clock, hypervisor.memory, base, config.memory,
+                        config.sink, use_ept, region, frames, hypervisor)
+    domain.memory.place(image)
+    domain.start(image.entry)
+    return domain

@@ -1,0 +1,212 @@
+"""The hypervisor: a machine without devices of its own, its processor in VMX root operation, and the domains that share it."""
+from hyper.board import machine as stops
+from hyper.board.machine import Machine, Receiver
+from hyper.cpu import system as processor
+from hyper.cpu.system import InterruptController, STOP_VMEXIT
+from hyper.errors import UserError
+from hyper.options import FULL, MB
+from hyper.vmm.domain import Host
+from hyper.vmm.frames import FRAME, FrameAllocator, NONE
+from hyper.vmm.full import build as full
+from hyper.vmm.scheduler import Scheduler
+from hyper.vmx import host
+from hyper.vmx.operation import SUCCEED
+
+VMXON_REGION = 0x1000
+FIRST_FRAME = 0x2000
+MOST_MACHINE_MEMORY = 3584 * MB         # machine addresses are of 32 bits, and what lies above is kept free for devices
+TIMER_VECTOR = 0x20
+
+
+class HostInterrupts(InterruptController):
+    """The host's own interrupt: its timer wants the VMM to look."""
+
+    def __init__(self):
+        self.requested = False
+
+    def pending(self):
+        return self.requested
+
+    def acknowledge(self):
+        self.requested = False
+        return TIMER_VECTOR
+
+
+class DomainReceiver(Receiver):
+    """Console input goes to one domain."""
+
+    def __init__(self, domain):
+        self.domain = domain
+
+    def receive(self, text):
+        if self.domain.alive:
+            self.domain.receive(text)
+
+
+class Hypervisor(Host):
+    """`configs` (DomainConfig) say which domains there are; raises UserError if one cannot be made."""
+
+    def __init__(self, model, world, configs):
+        self.model = model
+        self.machine = Machine(machine_memory(configs), model, world)
+        self.memory = self.machine.memory
+        self.clock = self.machine.clock
+        self.system = self.machine.system
+        if self.system.vmx is None:
+            raise UserError("--cpu %s: has no VT-x, which --mode %s needs; choose another, see hyper models" % (model.name, configs[0].mode))
+        self.vmx = self.system.vmx
+        host.start(self.vmx, VMXON_REGION)
+        assert self.vmx.status == SUCCEED
+        self.interrupts = HostInterrupts()
+        self.system.interrupts = self.interrupts
+        self.frames = FrameAllocator(self.memory, FIRST_FRAME)
+        self.scheduler = Scheduler(self.clock, self)
+        self.domains = []
+        self.living = 0
+        self.loaded = None              # the domain whose x87 state the processor holds
+        for config in configs:
+            self.create(config)
+        self.machine.receiver = DomainReceiver(self.domains[0])
+
+    def create(self, config):
+        """Makes a domain that can run; raises UserError."""
+        number = len(self.domains)
+        domain = full.build(self, config, number)
+        self.domains.append(domain)
+        self.living += 1
+        self.scheduler.add(domain)
+        return domain
+
+    def close(self):
+        self.machine.close()
+
+    # -- frames, for those who make domains
+
+    def take_frame(self):
+        """A cleared machine frame; raises UserError if there is none."""
+        return self.take_range(1, FRAME)
+
+    def take_range(self, count, alignment):
+        """Cleared frames that follow each other, see FrameAllocator; raises UserError if there are none."""
+        if count == 1:
+            frame = self.frames.take()
+        else:
+            frame = self.frames.take_range(count, alignment)
+        if frame == NONE:
+            raise UserError("the machine has no room for another domain; give less --memory or fewer --copies")
+        return frame
+
+    # -- running
+
+    def run(self, max_instructions, until_address, seconds):
+        """Runs the domains; arguments and result as those of Machine.run. Instructions are those of all domains together."""
+        machine = self.machine
+        system = self.system
+        machine.begin(seconds)
+        system.limit = processor.FOREVER
+        if max_instructions >= 0:
+            system.limit = system.icount + max_instructions
+        if until_address >= 0:
+            if max_instructions != 0:
+                self.step_over(until_address)
+            system.breakpoints[until_address] = None
+        while machine.ended == stops.RUNNING:
+            self.turn()
+        if until_address >= 0:
+            del system.breakpoints[until_address]
+        system.limit = processor.FOREVER
+        machine.watch.finish()
+        return machine.ended
+
+    def turn(self):
+        """Runs one domain until it gives up the processor or the run is over; with none that can run, lets time pass."""
+        scheduler = self.scheduler
+        domain = scheduler.pick()
+        if domain is None:
+            self.wait()
+            return
+        self.switch_to(domain)
+        reason = domain.run()
+        if reason == STOP_VMEXIT:
+            if not domain.alive or domain.asleep or domain.leaving:
+                scheduler.put_back()
+        else:
+            self.machine.note(reason)
+
+    def step_over(self, address):
+        """If the domain to run next is at the address, it executes that instruction, so that a run does not end where it begins."""
+        domain = self.scheduler.pick()
+        if domain is None or domain.linear_eip() != address:
+            return
+        limit = self.system.limit
+        self.system.limit = self.system.icount + 1
+        self.switch_to(domain)
+        if domain.run() == STOP_VMEXIT and (not domain.alive or domain.asleep or domain.leaving):
+            self.scheduler.put_back()
+        self.system.limit = limit
+
+    def switch_to(self, domain):
+        """What the processor holds of another domain and no VMCS has."""
+        before = self.loaded
+        if before is domain:
+            return
+        x87 = self.system.x87
+        if before is not None and before.alive:
+            before.x87.copy_from(x87)
+        x87.copy_from(domain.x87)
+        self.loaded = domain
+
+    def wait(self):
+        """No domain can run."""
+        machine = self.machine
+        if self.living == 0:
+            machine.end(stops.POWERED_OFF, "every domain has ended")
+            return
+        machine.wait()
+        if machine.ended == stops.CRASHED:
+            for domain in self.domains:
+                domain.die(machine.why)
+
+    def status(self):
+        """The exit status of the command line: that of a domain that was stopped, else of a run that was, else the first domain's that is not zero."""
+        for domain in self.domains:
+            if domain.died:
+                return domain.status
+        status = self.machine.status()
+        for domain in self.domains:
+            if status == 0:
+                status = domain.status
+        return status
+
+    # -- what domains and the scheduler tell
+
+    def interrupt(self):
+        """Makes the running domain exit."""
+        self.interrupts.requested = True
+        self.system.interrupt_changed()
+
+    def domain_woke(self, domain):
+        self.scheduler.add(domain)
+
+    def domain_interrupted(self, domain):
+        self.interrupt()
+
+    def host_interrupt(self, domain):
+        self.interrupts.requested = False
+        if self.scheduler.over and domain.is_stuck():
+            domain.die("loops for ever with interrupts off")
+            return True
+        return self.scheduler.must_leave()
+
+    def domain_ended(self, domain):
+        self.living -= 1
+
+
+def machine_memory(configs):
+    """The machine memory that such domains need, in bytes; raises UserError if that is more than a machine can have."""
+    total = FIRST_FRAME
+    for config in configs:
+        total += full.memory_needed(config)
+        if total > MOST_MACHINE_MEMORY:
+            raise UserError("all domains together need more than %dM; give less --memory or fewer --copies" % (MOST_MACHINE_MEMORY // MB))
+    return total
