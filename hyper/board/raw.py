@@ -54,6 +54,25 @@ def load64(storage, offset):
     return raw_storage_getitem_unaligned(lltype.Signed, storage, offset)
 
 
+def load(storage, offset, size):
+    """An unsigned value of 1, 2 or 4 bytes."""
+    if size == 4:
+        return load32(storage, offset)
+    if size == 2:
+        return load16(storage, offset)
+    return load8(storage, offset)
+
+
+def store(storage, offset, value, size):
+    """The low 1, 2 or 4 bytes of a value."""
+    if size == 4:
+        store32(storage, offset, value)
+    elif size == 2:
+        store16(storage, offset, value)
+    else:
+        store8(storage, offset, value)
+
+
 def store8(storage, offset, value):
     if not we_are_translated():
         storage[offset] = value & 0xff

@@ -3,7 +3,7 @@
 It never faults. Bytes that are no instruction, or cannot be fetched, or lie beyond the limit of CS, become an operation that raises the fault when
 it is reached, as the processor does.
 """
-from hyper.cpu import faults
+from hyper.cpu import faults, interrupts
 from hyper.cpu.block import Block, PAGE, code_byte
 from hyper.cpu.flags import signed
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS
@@ -566,12 +566,12 @@ def d_interrupt(d, opcode):
     """CC INT3, CD INT n, CE INTO, F1 INT1."""
     if opcode == 0xcd:
         vector = d.u8()
-        return Y.Interrupt(d.eip, vector, Y.INT_N)
+        return Y.Interrupt(d.eip, vector, interrupts.INT_N, d.length)
     if opcode == 0xcc:
-        return Y.Interrupt(d.eip, faults.BP, Y.INT_3)
+        return Y.Interrupt(d.eip, faults.BP, interrupts.INT_3, d.length)
     if opcode == 0xf1:
-        return Y.Interrupt(d.eip, faults.DB, Y.INT_1)
-    return Y.InterruptOnOverflow(d.eip)
+        return Y.Interrupt(d.eip, faults.DB, interrupts.INT_1, d.length)
+    return Y.InterruptOnOverflow(d.eip, d.length)
 
 
 def d_iret(d, opcode):

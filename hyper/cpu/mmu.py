@@ -148,7 +148,25 @@ class MMU(object):
                 self.system.ept.check_table_write(entry_at, address)
             self.memory.write32(entry_at, entry | bits)
 
-    # -- accesses that miss the TLB, and those of the processor itself
+    # -- accesses of the processor itself (descriptor tables, stacks of events)
+
+    def read(self, address, size, user):
+        """`load`, with a look into the TLB first."""
+        tlb = self.system.user_tlb if user else self.system.supervisor_tlb
+        i = (address >> 7) & TLB_INDEX
+        if (address + (size - 1)) & PAGE == raw.load64(tlb, i + READ_TAG):
+            return raw.load(self.memory.storage, address + raw.load64(tlb, i + ADDEND), size)
+        return self.load(address, size, user)
+
+    def write(self, address, value, size, user):
+        tlb = self.system.user_tlb if user else self.system.supervisor_tlb
+        i = (address >> 7) & TLB_INDEX
+        if (address + (size - 1)) & PAGE == raw.load64(tlb, i + WRITE_TAG):
+            raw.store(self.memory.storage, address + raw.load64(tlb, i + ADDEND), value, size)
+        else:
+            self.store(address, value, size, user)
+
+    # -- accesses that miss the TLB
 
     def load(self, address, size, user):
         """An unsigned value of 1, 2 or 4 bytes; raises #PF."""

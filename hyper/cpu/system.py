@@ -145,10 +145,10 @@ class System(object):
     # -- linear memory as the processor itself accesses it (descriptor tables, TSS): supervisor privilege whatever the CPL
 
     def read_system(self, address, size):
-        return self.mmu.load(address & 0xffffffff, size, False)
+        return self.mmu.read(address & 0xffffffff, size, False)
 
     def write_system(self, address, value, size):
-        self.mmu.store(address & 0xffffffff, value, size, False)
+        self.mmu.write(address & 0xffffffff, value, size, False)
 
     # -- segments and mode
 

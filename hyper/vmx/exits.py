@@ -105,6 +105,7 @@ def vm_exit(system, reason, qualification=0, instruction_length=0, interruption=
 
 def save_guest(vmx):
     """27.3: what the processor writes here is consistent, so an entry after it need not check it again."""
+    from hyper.cpu import interrupts
     system = vmx.system
     storage = vmx.storage
     at = vmx.current
@@ -129,7 +130,8 @@ def save_guest(vmx):
     raw.store32(storage, at + vmcs.GUEST_RIP, system.eip)
     raw.store32(storage, at + vmcs.GUEST_RFLAGS, system.eflags)
     interruptibility = 0
-    if system.shadow:
+    shadow = interrupts.in_shadow(system)
+    if shadow:
         interruptibility = BLOCKING_BY_STI if system.eflags & flags.IF else BLOCKING_BY_MOV_SS
     if system.nmi_blocked:
         interruptibility |= BLOCKING_BY_NMI
@@ -137,7 +139,7 @@ def save_guest(vmx):
     raw.store32(storage, at + vmcs.GUEST_ACTIVITY, HALTED if system.halted else ACTIVE)
     # the single-step trap behind an instruction that blocks events is still to come, and an entry would miss it (26.3.1.5)
     pending = 0
-    if system.eflags & flags.TF and (system.shadow or system.halted):
+    if system.eflags & flags.TF and (shadow or system.halted):
         pending = PENDING_SINGLE_STEP
     raw.store32(storage, at + vmcs.GUEST_PENDING_DEBUG, pending)
     vmx.checked_vm86 = system.eflags & flags.VM

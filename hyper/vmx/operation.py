@@ -212,12 +212,13 @@ class VMX(object):
         """VMLAUNCH or VMRESUME: the checks, and the guest's state in the processor. Afterwards either `status` is a failure, or the processor is in
         non-root operation, or the entry failed late and the host's state has been loaded with exit reason 33 or 34 (or the injected event caused an
         exit)."""
+        from hyper.cpu import interrupts
         from hyper.vmx import entry
         self.require_root()
         if self.current == NO_POINTER:
             self.fail_invalid()
             return
-        if self.system.shadow and not self.vmm_host:
+        if interrupts.in_shadow(self.system) and not self.vmm_host:
             self.fail(reasons.ERROR_ENTRY_BLOCKED_BY_MOV_SS)
             return
         launched = raw.load32(self.storage, self.current + vmcs.LAUNCH_STATE) == vmcs.LAUNCHED

@@ -1,12 +1,11 @@
 """System instructions, segment registers, far transfers, interrupts, ports and VMX: thin objects over the slow paths, which hold the semantics."""
 from hyper.cpu import control, interrupts, segments
 from hyper.cpu import flags
-from hyper.cpu.faults import GuestFault, BR, UD
+from hyper.cpu.faults import GuestFault, BR, OF, UD
 from hyper.cpu.flags import CC_FLAGS, ZF, signed, set_flags, arithmetic, overflow
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR, M32
 from hyper.cpu.operations.base import Operation, SlowOperation, SlowTerminator, Terminator
 
-INT_N, INT_3, INT_1, INT_O = range(4)
 VMXON, VMCLEAR, VMPTRLD, VMPTRST = range(4)
 
 
@@ -241,25 +240,29 @@ class InterruptReturn(FarTransfer):
 
 
 class Interrupt(SlowTerminator):
-    """INT n, INT3, INT1."""
-    _immutable_fields_ = ['vector', 'kind']
+    """INT n, INT3, INT1; length: bytes of the instruction."""
+    _immutable_fields_ = ['vector', 'kind', 'length']
 
-    def __init__(self, next_eip, vector, kind):
+    def __init__(self, next_eip, vector, kind, length):
         SlowTerminator.__init__(self, next_eip)
         self.vector = vector
         self.kind = kind
+        self.length = length
 
     def slow(self, system):
-        interrupts.software(system, self.vector, self.next, self.kind)
+        interrupts.software(system, self.vector, self.kind, self.length, self.next)
 
 
-class InterruptOnOverflow(SlowTerminator):
-    pass
+class InterruptOnOverflow(Interrupt):
+    """INTO."""
+
+    def __init__(self, next_eip, length):
+        Interrupt.__init__(self, next_eip, OF, interrupts.INT_O, length)
 
     def execute(self, cpu, mode):
         if overflow(cpu):
             cpu.save(mode.system)
-            interrupts.software(mode.system, 4, self.next, INT_O)
+            self.slow(mode.system)
             cpu.load(mode.system)
         else:
             cpu.eip = self.next
@@ -300,7 +303,7 @@ class Halt(SlowTerminator):
     pass
 
     def slow(self, system):
-        interrupts.hlt(system, self.next)
+        interrupts.hlt(system)
 
 
 class DisableInterrupts(SlowOperation):
