@@ -196,6 +196,7 @@ def test_vmcall_in_root_operation_fails_with_error_1():
 def test_a_guest_host_cannot_enter_while_mov_ss_blocks_events():
     vmx = make_with_guest()
     vmx.system.shadow = True
+    vmx.system.shadow_at = vmx.system.icount - 1
     instructions.execute(vmx.system, instructions.VMLAUNCH)
     assert failed_with(vmx, 26)
 

@@ -19,6 +19,7 @@ WITH_EPT = CORE_2[:2] + [0xF7F9FFFE0401E172 | 1 << 63] + CORE_2[3:11] + [0xE2 <<
 
 class Model(object):
     signature = 0x6f6
+    vmx_msrs = []
 
 
 class Interrupts(object):
