@@ -1,0 +1,70 @@
+"""The command line: guestkit run, build, bench."""
+import os
+import signal
+import sys
+
+from guestkit import __version__
+from guestkit.errors import GuestkitError
+
+HELP = '''usage: guestkit COMMAND ...
+
+guestkit runs operating systems on a machine of your own: bare, or as domains of a hypervisor.
+
+  guestkit run IMAGE ...    runs a guest with its console on your terminal
+  guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
+  guestkit bench            measures what each way to run a kernel costs
+  guestkit version
+
+guestkit COMMAND --help says more and has examples. A first one:
+  guestkit build
+  guestkit run build/guests/kernel-bare.elf --module build/guests/archive.img
+'''
+STATUS_BAD_INPUT = 2
+STATUS_BROKEN_PIPE = 141        # as a program has that dies of SIGPIPE
+STATUS_INTERRUPTED = 130
+
+
+def command(words):
+    if not words:
+        print(HELP, end='', file=sys.stderr)
+        return STATUS_BAD_INPUT
+    name, words = words[0], words[1:]
+    if name in ('--help', '-h', 'help'):
+        print(HELP, end='')
+        return 0
+    if name in ('version', '--version'):
+        print(f'guestkit {__version__}')
+        return 0
+    if name == 'run':
+        from guestkit.run import run
+        return run(words)
+    if name == 'build':
+        from guestkit.build import build
+        return build(words)
+    if name == 'bench':
+        from guestkit.bench.command import bench
+        return bench(words)
+    raise GuestkitError(f'{name}: no such command; see guestkit --help')
+
+
+def interrupted(number, frame):
+    raise KeyboardInterrupt
+
+
+def main(words=None):
+    """Runs the command line; returns the exit status."""
+    signal.signal(signal.SIGTERM, interrupted)
+    try:
+        return command(sys.argv[1:] if words is None else words)
+    except GuestkitError as error:
+        print(f'guestkit: {error}'.replace('hyper --help', 'guestkit run --help'), file=sys.stderr)
+        return STATUS_BAD_INPUT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STATUS_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return STATUS_INTERRUPTED
+
+
+if __name__ == '__main__':
+    sys.exit(main())

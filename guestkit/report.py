@@ -1,0 +1,38 @@
+"""The counters of a run, as the engine reports them."""
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DomainReport:
+    """Of one domain: `exits` by reason and `hypercalls` by name are counts; `data` is all that the engine told."""
+    name: str
+    mode: str
+    state: str
+    exits: dict
+    hypercalls: dict
+    data: dict = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Of a whole run: `machine_ns` of machine time passed in `seconds` of real time."""
+    instructions: int
+    machine_ns: int
+    seconds: float
+    stop: str
+    status: int
+    domains: tuple
+    data: dict = field(repr=False)
+
+    @property
+    def mips(self):
+        """Millions of guest instructions per second of real time."""
+        return self.instructions / self.seconds / 1e6 if self.seconds else 0.0
+
+    @classmethod
+    def parse(cls, text):
+        data = json.loads(text)
+        domains = tuple(DomainReport(domain['name'], domain['mode'], domain['state'], domain['exits'], domain['hypercalls'], domain)
+                        for domain in data['domains'])
+        return cls(data['instructions'], data['machine_ns'], data['seconds'], data['stop'], data['status'], domains, data)

@@ -1,0 +1,123 @@
+"""The console of `guestkit run`: the terminal's keys go to the guest, except those that Ctrl-A begins."""
+import os
+import select
+import sys
+import termios
+import threading
+
+ESCAPE = 0x01                   # Ctrl-A
+HELP = '''
+  Ctrl-A x       stop the guest and leave
+  Ctrl-A h       this help
+  Ctrl-A Ctrl-A  send Ctrl-A to the guest
+'''
+LEAVE = 'leave'
+ASK_HELP = 'help'
+
+
+class KeyFilter:
+    """Separates what is for the guest from what is for us."""
+
+    def __init__(self):
+        self.escaped = False            # the last key was Ctrl-A
+
+    def feed(self, data):
+        """(bytes for the guest, commands) of the keys typed: LEAVE, ASK_HELP. Ctrl-A and an unknown key send nothing."""
+        sent = bytearray()
+        commands = []
+        for key in data:
+            if not self.escaped:
+                if key == ESCAPE:
+                    self.escaped = True
+                else:
+                    sent.append(key)
+                continue
+            self.escaped = False
+            if key == ESCAPE:
+                sent.append(key)
+            elif key in b'xX':
+                commands.append(LEAVE)
+            elif key in b'hH?':
+                commands.append(ASK_HELP)
+        return bytes(sent), commands
+
+
+class Keyboard:
+    """Standard input as the console input of a machine, while the `with` block lasts.
+
+    A terminal is switched to single keys without echo, and back at the end. A thread reads it, so that Ctrl-A works
+    whatever the guest does; what is for the guest goes through a pipe that the engine reads.
+    """
+
+    def __init__(self, machine, descriptor=None):
+        self.machine = machine
+        self.descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self.interactive = os.isatty(self.descriptor)
+        self.filter = KeyFilter()
+
+    def __enter__(self):
+        self.reading, self.writing = os.pipe()
+        self.wake_reading, self.wake_writing = os.pipe()
+        os.set_blocking(self.writing, False)
+        self.machine.attach(self.reading, self.interactive)
+        self.saved = None
+        if self.interactive:
+            self.saved = termios.tcgetattr(self.descriptor)
+            raw = termios.tcgetattr(self.descriptor)
+            raw[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
+            raw[0] &= ~(termios.IXON | termios.INLCR | termios.IGNCR)
+            raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(self.descriptor, termios.TCSANOW, raw)
+            print('guestkit: Ctrl-A x leaves, Ctrl-A h helps', file=sys.stderr, flush=True)
+        self.thread = threading.Thread(target=self.forward, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        os.close(self.wake_writing)
+        self.thread.join()
+        if self.saved is not None:
+            termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self.saved)
+        self.machine.attach(-1)
+        os.close(self.reading)
+        os.close(self.wake_reading)
+
+    def forward(self):
+        """The thread. It ends at the end of input or of the `with` block."""
+        waiting = bytearray()           # what the pipe had no room for: the guest reads slowly
+        ended = False
+        while not ended or waiting:
+            reads = [self.wake_reading] + ([] if ended or len(waiting) > 4096 else [self.descriptor])
+            ready, _, _ = select.select(reads, [self.writing] if waiting else [], [])
+            if self.wake_reading in ready:
+                break
+            if self.descriptor in ready:
+                data = self.read()
+                ended = data is None
+                waiting += data or b''
+            if waiting:
+                try:
+                    del waiting[:os.write(self.writing, waiting)]
+                except BlockingIOError:
+                    pass
+                except BrokenPipeError:
+                    break
+        os.close(self.writing)
+
+    def read(self):
+        """Bytes for the guest, None at the end of input."""
+        try:
+            data = os.read(self.descriptor, 4096)
+        except OSError:                 # the terminal is gone
+            data = b''
+        if not data:
+            return None
+        if not self.interactive:
+            return data
+        data, commands = self.filter.feed(data)
+        for command in commands:
+            if command == LEAVE:
+                self.machine.interrupt()
+            else:
+                print(HELP, file=sys.stderr, flush=True)
+        return data
