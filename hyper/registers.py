@@ -15,6 +15,31 @@ def index_of(names, name):
     return -1
 
 
+class RegisterFile(object):
+    """Registers by name, wherever they are kept."""
+
+    def get(self, name):
+        """The value, non-negative; UNKNOWN for a name that is none."""
+        return UNKNOWN
+
+    def set(self, name, value):
+        """False for a name that is none or cannot be set."""
+        return False
+
+
+class SystemRegisters(RegisterFile):
+    """Of a processor at rest."""
+
+    def __init__(self, system):
+        self.system = system
+
+    def get(self, name):
+        return get(self.system, name)
+
+    def set(self, name, value):
+        return set(self.system, name, value)
+
+
 def get(system, name):
     """The value of a register, non-negative; UNKNOWN for a name that is none.
 
@@ -148,24 +173,26 @@ def hex4(value):
     return '0' * (4 - len(text)) + text
 
 
-def dump(system):
-    """All that a person needs to see why a guest stopped, in a few lines."""
+def dump(file):
+    """All that a person needs to see why a guest stopped, in a few lines, from a RegisterFile."""
     lines = []
     line = ''
     for i in range(8):
-        line += '%s %s  ' % (GENERAL[i], hex8(system.regs[i]))
+        line += '%s %s  ' % (GENERAL[i], hex8(file.get(GENERAL[i])))
         if i % 4 == 3:
             lines.append(line)
             line = ''
     lines.append('eip %s  eflags %s  cpl %d  cr0 %s  cr2 %s  cr3 %s  cr4 %s' % (
-        hex8(system.eip), hex8(system.eflags), system.cpl, hex8(system.cr0), hex8(system.cr2), hex8(system.cr3),
-        hex8(system.cr4)))
+        hex8(file.get('eip')), hex8(file.get('eflags')), file.get('cpl'), hex8(file.get('cr0')), hex8(file.get('cr2')), hex8(file.get('cr3')),
+        hex8(file.get('cr4'))))
     for i in range(8):
-        line += '%s %s base %s limit %s access %s  ' % (
-            SEGMENTS[i], hex4(system.selector[i]), hex8(system.base[i]), hex8(system.limits[i]), hex4(system.access[i]))
+        name = SEGMENTS[i]
+        line += '%s%s %s base %s limit %s access %s  ' % (name, ' ' * (4 - len(name)), hex4(file.get(name)), hex8(file.get(name + '.base')),
+                                                        hex8(file.get(name + '.limit')), hex4(file.get(name + '.access')))
         if i % 2 == 1:
             lines.append(line)
             line = ''
     lines.append('gdtr base %s limit %s  idtr base %s limit %s  instructions %d' % (
-        hex8(system.gdtr_base), hex4(system.gdtr_limit), hex8(system.idtr_base), hex4(system.idtr_limit), system.icount))
+        hex8(file.get('gdtr.base')), hex4(file.get('gdtr.limit')), hex8(file.get('idtr.base')), hex4(file.get('idtr.limit')),
+        file.get('instructions')))
     return '\n'.join(lines) + '\n'

@@ -160,7 +160,7 @@ class Session(object):
         """What to show when the run ended badly: the reason and the processor's state; '' if it did not."""
         if self.machine.ended != stops.CRASHED:
             return ''
-        return 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, registers.dump(self.machine.system))
+        return 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, registers.dump(registers.SystemRegisters(self.machine.system)))
 
     def report_text(self):
         system = self.machine.system

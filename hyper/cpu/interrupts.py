@@ -43,6 +43,8 @@ def take(system, abort):
     assert isinstance(abort, GuestFault)
     vector = abort.vector
     error = abort.error
+    if exits_to_vmm(system, abort, vector, error):      # the exception bitmap comes before double faults (25.2)
+        return
     first = system.vectoring
     if first and events.kind_of(first) == HARDWARE_EXCEPTION:
         first &= events.VECTOR
@@ -54,12 +56,19 @@ def take(system, abort):
             vector = faults.DF
             error = 0
             system.vectoring = 0
-    if system.vmx_non_root and intercepts.exception_exits(system, vector, max(error, 0)):
-        exits.exception(system, vector, HARDWARE_EXCEPTION, error, abort.address if vector == faults.PF else 0)
-        return
+            if exits_to_vmm(system, abort, vector, error):
+                return
     if vector == faults.PF:
         system.cr2 = abort.address
     deliver(system, vector, HARDWARE_EXCEPTION, error, system.eip)
+
+
+def exits_to_vmm(system, abort, vector, error):
+    """Whether the exception bitmap has made an exit of the exception."""
+    if not system.vmx_non_root or not intercepts.exception_exits(system, vector, max(error, 0)):
+        return False
+    exits.exception(system, vector, HARDWARE_EXCEPTION, error, abort.address if vector == faults.PF else 0)
+    return True
 
 
 def is_contributory(vector):

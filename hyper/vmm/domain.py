@@ -12,6 +12,7 @@ REASONS = 64                    # basic exit reasons that are counted
 LAST_EXITS = 16                 # remembered of each domain; a power of two
 STATUS_DIED = 3                 # exit status of a domain that was stopped
 NOT_MAPPED = -1
+DR6_ONES, DR7_ONES = 0xffff0ff0, 0x400  # bits of the debug registers that are always set
 ESP = 4
 WORDS_OF_EXIT = 4               # reason, EIP, qualification, machine time
 
@@ -49,6 +50,7 @@ class Domain(object):
         self.host = host
         self.registers = [0] * 8        # general registers (but ESP) while the domain does not run
         self.cr2 = 0
+        self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]     # debug registers as the guest sees them
         self.x87 = X87()                # while another domain runs
         self.exits = [0] * REASONS      # by basic reason
         self.hypercalls = [0] * hypercalls

@@ -12,7 +12,6 @@ from hyper.vmm.full.ept import ExtendedTables, frames_needed
 from hyper.vmm.full.guest import CS, FLAG_IF, GuestProcessor, M32
 from hyper.vmm.full.injection import Injector
 from hyper.vmm.full.memory import GuestMemory
-from hyper.vmm.full.dr_access import DR6_ONES, DR7_ONES
 from hyper.vmm.full.reflected import PF, Reflected, Unsupported
 from hyper.vmm.full.vtlb import ShadowTables
 from hyper.vmx import fields
@@ -55,7 +54,7 @@ class DomainPower(PowerListener):
 class FullDomain(Domain):
     """`base` is the machine address of its `size` bytes of RAM, `frames` the addresses of those frames of `frames_wanted` for shadow or
     extended tables."""
-    _immutable_fields_ = ['model', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector', 'debug']
+    _immutable_fields_ = ['model', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector']
 
     technique = FULL
 
@@ -67,7 +66,6 @@ class FullDomain(Domain):
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]
         self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, size)
         self.shadow = None
         self.ept = None

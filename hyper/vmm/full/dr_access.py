@@ -1,12 +1,12 @@
 """Debug registers (exit reason 29; SDM vol. 3, table 27-4 for the qualification): kept for the guest, and not loaded into the processor,
 which other domains share."""
+from hyper.vmm.domain import DR6_ONES, DR7_ONES
 from hyper.vmm.full.cr_access import CR4_DE
 from hyper.vmm.full.reflected import undefined
 from hyper.vmx import fields
 
 FROM_DR = 1 << 4
-DR6_ONES, DR6_MAY = 0xffff0ff0, 0x0000e00f
-DR7_ONES, DR7_MAY = 0x400, 0xffff2bff
+DR6_MAY, DR7_MAY = 0x0000e00f, 0xffff2bff
 
 
 def exit_dr_access(domain):
