@@ -1,6 +1,6 @@
 """The complete state of a machine after a run, as JSON: what two runs of the same guest must agree on, however they were executed."""
 
-from rpython.rlib.rarithmetic import r_uint
+from rpython.rlib.rarithmetic import intmask, r_uint
 
 from hyper import registers
 
@@ -25,7 +25,7 @@ def memory_hash(memory):
 
 
 def hex16(value):
-    return registers.hex8(int(value >> 32)) + registers.hex8(int(value & 0xffffffff))
+    return registers.hex8(intmask(value >> 32)) + registers.hex8(intmask(value & 0xffffffff))
 
 
 def register_names():

@@ -17,6 +17,7 @@ from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
 from hyper.cpu.faults import Abort
 from hyper.cpu.system import InterruptController, System
+from hyper.vmx.operation import attach
 
 # Why a run ended; the numbers are those of the C interface.
 RUNNING = -1
@@ -211,6 +212,7 @@ class Machine(object):
     def __init__(self, memory_size, model, world):
         self.memory = Memory(memory_size)
         self.system = System(self.memory, model)
+        attach(self.system)
         self.bus = Bus()
         self.clock = Clock(MachineTime(self.system))
         self.clock.listener = ClockWires(self.system)
