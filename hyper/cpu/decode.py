@@ -212,8 +212,6 @@ def d_undefined(d, opcode):
     raise Undefined()
 
 
-
-
 def d_arithmetic(d, opcode):
     """00-3F, columns 0-5."""
     kind = opcode >> 3
@@ -758,7 +756,8 @@ def d_group_7(d, opcode):
         operand = d.only_memory(4)
         return Y.LoadTable(d.eip, operand, kind - 2, d.operand_size)
     if kind == 4:
-        return Y.StoreMachineStatus(d.rm_operand(d.operand_size if d.mod == 3 else 2))
+        size = d.operand_size if d.mod == 3 else 2
+        return Y.StoreMachineStatus(d.rm_operand(size), size)
     if kind == 6:
         operand = d.rm_operand(2)
         return Y.LoadMachineStatus(d.eip, operand)
@@ -1018,7 +1017,7 @@ _fill(TWO_BYTE, [
 # Opcodes that take LOCK when their target is memory (SDM vol. 2, LOCK)
 LOCKABLE_ONE_BYTE = [False] * 256
 LOCKABLE_TWO_BYTE = [False] * 256
-for _opcode in [row + column for row in range(0, 0x38, 8) for column in (0, 1)] + [0x80, 0x81, 0x83, 0x86, 0x87, 0xf6, 0xf7, 0xfe, 0xff]:
+for _opcode in [row + column for row in range(0, 0x38, 8) for column in (0, 1)] + [0x80, 0x81, 0x82, 0x83, 0x86, 0x87, 0xf6, 0xf7, 0xfe, 0xff]:
     LOCKABLE_ONE_BYTE[_opcode] = True
 for _opcode in [0xab, 0xb3, 0xba, 0xbb, 0xb0, 0xb1, 0xc0, 0xc1, 0xc7]:
     LOCKABLE_TWO_BYTE[_opcode] = True

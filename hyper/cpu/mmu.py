@@ -183,7 +183,7 @@ class MMU(object):
         if (address & 0xfff) + size > 4096:
             # both pages must take the write before either is changed
             self.physical(address, WRITE, user)
-            self.physical((address + size - 1) & M32, WRITE, user)
+            self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written
             for k in range(size):
                 self.store((address + k) & M32, (value >> (8 * k)) & 0xff, 1, user)
             return
@@ -195,7 +195,7 @@ class MMU(object):
         """Raise what a write would raise; the machine-physical address if it is plain RAM in one page without code, else -1."""
         physical = self.physical(address, WRITE, user)
         if (address & 0xfff) + size > 4096:
-            self.physical((address + size - 1) & M32, WRITE, user)
+            self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written
             return -1
         self._fill(address, physical, user, True)
         if not self.memory.contains(physical, size) or self.system.is_device(physical) or self.memory.has_code(physical):

@@ -1,7 +1,7 @@
 """ROL ROR RCL RCR SHL SHR SAR, SHLD, SHRD (SDM vol. 2).
 
-Counts are masked to five bits; a count of zero changes nothing, not even flags. Where the manual leaves OF undefined (counts above
-one) it is computed as for a count of one on the last step, which is what silicon gives.
+Counts are masked to five bits; a count of zero changes nothing, not even flags, but memory must be writable all the same. Where the manual leaves
+OF undefined (counts above one) it is computed as for a count of one on the last step, which is what silicon gives.
 """
 from hyper.cpu.flags import CC_FLAGS, CC_RESULT, CF, OF, mask, signed, set_flags, arithmetic, carry
 from hyper.cpu.operations.base import Operation
@@ -22,12 +22,10 @@ class Shift(Operation):
 
     def execute(self, cpu, mode):
         n = self.count.get(cpu, mode) & 31
+        offset = self.target.writable(cpu, mode)
         if n == 0:
-            if self.target.is_memory:
-                self.target.get(cpu, mode)
             return
         size = self.size
-        offset = self.target.writable(cpu, mode)
         if offset >= 0:
             v = load_ram(mode, offset, size)
             store_ram(mode, offset, self.compute(cpu, v, n), size)
@@ -108,11 +106,9 @@ class DoubleShift(Operation):
 
     def execute(self, cpu, mode):
         n = self.count.get(cpu, mode) & 31
-        if n == 0:
-            if self.target.is_memory:
-                self.target.get(cpu, mode)
-            return
         self.target.writable(cpu, mode)
+        if n == 0:
+            return
         size = self.size
         bits = size * 8
         a = self.target.get(cpu, mode)

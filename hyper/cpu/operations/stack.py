@@ -64,11 +64,11 @@ class PushAll(Operation):
         size = self.size
         m = M32 if size == 4 else 0xffff
         esp = cpu.regs[4]
-        # the far end first: the others are likely to succeed then, and a fault leaves only bytes below the stack changed
-        i = 7
-        while i >= 0:
+        # in order, as silicon does: a fault leaves bytes below the stack changed
+        i = 0
+        while i < 8:
             mode.store_at(SS, (esp - size * (i + 1)) & mode.sp_mask, cpu.regs[i] & m, size)
-            i -= 1
+            i += 1
         mode.move_stack(cpu, -8 * size)
 
 

@@ -411,6 +411,7 @@ class LoadTable(SlowOperation):
 
     def execute(self, cpu, mode):
         system = mode.system
+        control.require_ring_0(system)
         check = self.source.check()
         limit = mode.load(self.source.linear(cpu, mode, 0, 2, False), 2, check)
         base = mode.load(self.source.linear(cpu, mode, 2, 4, False), 4, check)
@@ -425,16 +426,14 @@ class LoadTable(SlowOperation):
 
 class StoreMachineStatus(Operation):
     """SMSW."""
-    _immutable_fields_ = ['target']
+    _immutable_fields_ = ['target', 'size']
 
-    def __init__(self, target):
+    def __init__(self, target, size):
         self.target = target
+        self.size = size
 
     def execute(self, cpu, mode):
-        value = control.smsw(mode.system)
-        if self.target.is_memory:
-            value &= 0xffff
-        self.target.set(cpu, mode, value)
+        self.target.set(cpu, mode, control.smsw(mode.system) & flags.mask(self.size))
 
 
 class LoadMachineStatus(SlowTerminator):

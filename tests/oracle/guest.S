@@ -1,0 +1,184 @@
+# Runs a batch of snippets (layout.py) in ring 3 of the machine, as native.c does on the host: the same linear addresses, the same pages.
+#
+# Entered at 100000h in flat protected mode. The batch lies at BATCH; results go to RESULTS; the machine ends with status 0 through port F4h.
+
+        .set CODE, 0x10000000
+        .set DATA, 0x20000000
+        .set CODE_FRAME, 0x200000
+        .set DATA_FRAME, 0x300000
+        .set BATCH, 0x400000
+        .set IMAGE, BATCH + 8
+        .set SNIPPETS, IMAGE + 8192
+        .set RESULTS, 0x1000000
+        .set DIRECTORY, 0x180000
+        .set CODE_TABLE, 0x181000
+        .set DATA_TABLE, 0x182000
+        .set IDT, 0x183000
+        .set KERNEL_STACK, 0x190000
+        .set USER_CS, 0x1b
+        .set USER_DS, 0x23
+
+        .text
+        .globl _start
+_start: cld
+        mov     $KERNEL_STACK, %esp
+        # the first 64 MB one to one for the kernel, in 4 MB pages
+        mov     $DIRECTORY, %edi
+        mov     $0x83, %eax
+        mov     $16, %ecx
+1:      stosl
+        add     $0x400000, %eax
+        loop    1b
+        movl    $CODE_TABLE + 7, DIRECTORY + (CODE >> 20)
+        movl    $DATA_TABLE + 7, DIRECTORY + (DATA >> 20)
+        movl    $CODE_FRAME + 7, CODE_TABLE
+        movl    $DATA_FRAME + 7, DATA_TABLE
+        movl    $DATA_FRAME + 0x1007, DATA_TABLE + 4
+        mov     $DIRECTORY, %eax
+        mov     %eax, %cr3
+        mov     $0x10, %eax             # PSE
+        mov     %eax, %cr4
+        mov     $0x80010031, %eax       # PG, WP, NE, ET, PE
+        mov     %eax, %cr0
+        mov     $tss, %eax
+        mov     %ax, gdt + 0x28 + 2
+        shr     $16, %eax
+        mov     %al, gdt + 0x28 + 4
+        lgdt    gdt_pointer
+        ljmp    $8, $1f
+1:      mov     $USER_DS, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %fs
+        mov     %eax, %gs
+        mov     $0x10, %eax
+        mov     %eax, %ss
+        mov     $0x28, %eax
+        ltr     %ax
+        mov     $IDT, %edi
+        mov     $vectors, %esi
+        mov     $32, %ecx
+2:      mov     %esi, %eax
+        and     $0xffff, %eax
+        or      $0x80000, %eax
+        stosl
+        mov     %esi, %eax
+        and     $0xffff0000, %eax
+        or      $0x8e00, %eax
+        stosl
+        add     $16, %esi
+        loop    2b
+        orl     $0x6000, IDT + 3 * 8 + 4        # INT3 and INTO from ring 3
+        orl     $0x6000, IDT + 4 * 8 + 4
+        lidt    idt_pointer
+
+next_snippet:
+        mov     done, %eax
+        cmp     BATCH, %eax
+        jne     3f
+        xor     %eax, %eax
+        out     %al, $0xf4
+3:      mov     $CODE_FRAME, %edi
+        mov     $0xcccccccc, %eax
+        mov     $1024, %ecx
+        rep stosl
+        mov     snippet, %esi
+        add     $40, %esi
+        mov     $CODE_FRAME, %edi
+        mov     $22, %ecx
+        rep movsl
+        mov     BATCH + 4, %eax
+        mov     %eax, remaining
+run:    mov     $IMAGE, %esi
+        mov     $DATA_FRAME, %edi
+        mov     $2048, %ecx
+        rep movsl
+        mov     snippet, %eax
+        pushl   $USER_DS
+        pushl   16(%eax)
+        pushl   32(%eax)
+        pushl   $USER_CS
+        pushl   $CODE
+        mov     4(%eax), %ecx
+        mov     8(%eax), %edx
+        mov     12(%eax), %ebx
+        mov     20(%eax), %ebp
+        mov     24(%eax), %esi
+        mov     28(%eax), %edi
+        mov     (%eax), %eax
+        iret
+
+ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack
+        cmpl    $USER_CS, 12(%esp)
+        jne     broken
+        pushl   %edi
+        mov     result, %edi
+        mov     %eax, (%edi)
+        mov     %ecx, 4(%edi)
+        mov     %edx, 8(%edi)
+        mov     %ebx, 12(%edi)
+        mov     %ebp, 20(%edi)
+        mov     %esi, 24(%edi)
+        popl    28(%edi)
+        cld
+        popl    40(%edi)                # vector
+        popl    44(%edi)                # error code
+        popl    36(%edi)                # EIP
+        popl    %eax
+        popl    32(%edi)                # EFLAGS
+        popl    16(%edi)                # ESP
+        popl    %eax
+        movl    $0, 48(%edi)
+        cmpl    $14, 40(%edi)
+        jne     4f
+        mov     %cr2, %eax
+        mov     %eax, 48(%edi)
+4:      decl    remaining
+        jne     run
+        mov     $DATA_FRAME, %esi
+        add     $64, %edi
+        mov     $2048, %ecx
+        rep movsl
+        mov     %edi, result
+        addl    $128, snippet
+        incl    done
+        jmp     next_snippet
+
+broken: mov     $0x7f, %al
+        out     %al, $0xf4
+
+        .balign 16
+vectors:
+        .set    vector, 0
+        .rept   32
+        .balign 16
+        .if     (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17)
+        .else
+        pushl   $0
+        .endif
+        pushl   $vector
+        jmp     ended
+        .set    vector, vector + 1
+        .endr
+
+        .balign 8
+gdt:    .quad   0
+        .quad   0x00cf9b000000ffff
+        .quad   0x00cf93000000ffff
+        .quad   0x00cffb000000ffff
+        .quad   0x00cff3000000ffff
+        .quad   0x0000890000000067      # the TSS, whose base is filled in
+gdt_pointer:
+        .word   . - gdt - 1
+        .long   gdt
+idt_pointer:
+        .word   32 * 8 - 1
+        .long   IDT
+snippet: .long  SNIPPETS
+result: .long   RESULTS
+done:   .long   0
+remaining: .long 0
+        .balign 8
+tss:    .long   0, KERNEL_STACK, 0x10
+        .fill   22, 4, 0
+        .word   0, 0x68                 # no I/O bitmap

@@ -1,0 +1,82 @@
+"""The two sides of the comparison: the host's processor and the machine."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from layout import DATA_SIZE, RESULT_SIZE, FIELDS, unpack_results
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ENTRY, BATCH, RESULTS = 0x100000, 0x400000, 0x1000000
+NATIVE_FLAGS = ['-m32', '-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-pic', '-no-pie', '-fno-stack-protector', '-fcf-protection=none']
+COMPARED_FLAGS = 0xcd5          # arithmetic, and DF
+
+
+class Unavailable(Exception):
+    """The host cannot run 32-bit code, or there is no compiler for it."""
+
+
+class Built(object):
+    """The helper program and the guest's image, in a directory of their own until `remove`."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp()
+        self.native = os.path.join(self.directory, 'native')
+
+    def build_native(self):
+        with open(os.devnull, 'w') as null:
+            if subprocess.call(['gcc'] + NATIVE_FLAGS + ['-o', self.native, os.path.join(HERE, 'native.c')], stderr=null):
+                raise Unavailable('gcc -m32 builds nothing here')
+        try:
+            self.run_native(b'\0' * (8 + DATA_SIZE))
+        except (OSError, subprocess.CalledProcessError):
+            raise Unavailable('the kernel runs no 32-bit code')
+
+    def build_guest(self):
+        """The guest's bytes, to be placed and entered at ENTRY."""
+        base = os.path.join(self.directory, 'guest')
+        subprocess.check_call(['as', '--32', '-o', base + '.o', os.path.join(HERE, 'guest.S')])
+        subprocess.check_call(['ld', '-m', 'elf_i386', '-Ttext', hex(ENTRY), '-o', base + '.elf', base + '.o'])
+        subprocess.check_call(['objcopy', '-O', 'binary', '-j', '.text', base + '.elf', base + '.bin'])
+        with open(base + '.bin', 'rb') as image:
+            return image.read()
+
+    def run_native(self, batch):
+        """Results of a packed batch."""
+        process = subprocess.Popen([self.native], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        output = process.communicate(batch)[0]
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, self.native)
+        return unpack_results(output)
+
+    def remove(self):
+        shutil.rmtree(self.directory)
+
+
+def results_size(count):
+    return count * (RESULT_SIZE + DATA_SIZE)
+
+
+def difference(snippet, expected, got):
+    """What differs between two results of a snippet, in words; '' if nothing does that the manual defines."""
+    undefined = snippet.undefined_at(expected.eip)
+    parts = []
+    for name in FIELDS:
+        a, b = getattr(expected, name), getattr(got, name)
+        if name == 'eflags':
+            a &= COMPARED_FLAGS & ~undefined
+            b &= COMPARED_FLAGS & ~undefined
+        elif name == 'error' and expected.vector == 14:
+            a &= 2              # whether the page exists for the kernel, and what the processor calls a fetch, are the host's affair
+            b &= 2
+        if a != b:
+            parts.append('%s %x, not %x' % (name, b, a))
+    if expected.data != got.data:
+        at = [k for k in range(DATA_SIZE) if expected.data[k:k + 1] != got.data[k:k + 1]]
+        parts.append('data from %x to %x' % (at[0], at[-1]))
+    return ', '.join(parts)
+
+
+def describe(snippet):
+    """A snippet for a report."""
+    return ''.join(['%02x' % byte for byte in bytearray(snippet.code)]) + ' with ' + ' '.join(['%x' % value for value in snippet.regs + [snippet.eflags]])
