@@ -3,21 +3,24 @@
 import os
 import time
 
-from hyper import registers
-from hyper.board import machine as stops
+from hyper import report
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.loader import detect
 from hyper.loader.file import ImageFile
-from hyper.options import MB
+from hyper.options import EPT, FULL, MB
+from hyper.registers import SystemRegisters, dump
+from hyper.vmm.hypervisor import Hypervisor
+from hyper.vmm.inspect import DomainRegisters, state_text
 from hyper.walk import walk
 
 LARGEST_FILE = 1024 * MB
 CHUNK = 1 << 20
 PHYSICAL = 0                    # the spaces of read_memory and write_memory
 LINEAR = 1
+WITH_EPT = 'nehalem'            # the model for --mmu ept if none is chosen
 
 
 def read_file(name):
@@ -55,6 +58,15 @@ def base_name(path):
     return path[at:]
 
 
+def model_name(options):
+    """The processor that is wanted, or else one that can do what is."""
+    if options.cpu == '':
+        for domain in options.domains:
+            if domain.mode == FULL and domain.mmu == EPT:
+                return WITH_EPT
+    return options.cpu
+
+
 class Sinks(object):
     """Gives each domain its console; the command line and the C interface have their own."""
 
@@ -84,11 +96,16 @@ class Session(object):
                 self.names.append(name)
                 configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules,
                                             domain.at, sinks.sink(number, name)))
-        model = find_model(options.cpu)
-        config = configs[0]
-        self.machine = Machine(config.memory, model, world)
-        self.machine.add_pc(config.sink)
-        self.machine.load(detect.load(config.image, config.boot_request()))
+        self.hypervisor = None
+        model = find_model(model_name(options))
+        if options.virtualized():
+            self.hypervisor = Hypervisor(model, world, configs)
+            self.machine = self.hypervisor.machine
+        else:
+            config = configs[0]
+            self.machine = Machine(config.memory, model, world)
+            self.machine.add_pc(config.sink)
+            self.machine.load(detect.load(config.image, config.boot_request()))
 
     def file(self, files, name):
         """A file is read once, however many domains use it."""
@@ -104,30 +121,46 @@ class Session(object):
     def run(self, max_instructions, until_address, seconds):
         """See Machine.run; returns why the run ended."""
         before = time.time()
-        reason = self.machine.run(max_instructions, until_address, seconds)
+        if self.hypervisor is not None:
+            reason = self.hypervisor.run(max_instructions, until_address, seconds)
+        else:
+            reason = self.machine.run(max_instructions, until_address, seconds)
         self.seconds += time.time() - before
         return reason
 
     def status(self):
+        if self.hypervisor is not None:
+            return self.hypervisor.status()
         return self.machine.status()
 
     def receive(self, number, text):
         """Console input for a domain."""
-        self.machine.receiver.receive(text)
+        if self.hypervisor is not None:
+            self.hypervisor.domains[number].receive(text)
+        else:
+            self.machine.receiver.receive(text)
 
     # looking in
 
     def has_domain(self, number):
         return 0 <= number < len(self.names)
 
+    def registers(self, number):
+        """The RegisterFile of a domain."""
+        if self.hypervisor is not None:
+            return DomainRegisters(self.hypervisor.domains[number])
+        return SystemRegisters(self.machine.system)
+
     def get(self, number, name):
-        return registers.get(self.machine.system, name)
+        return self.registers(number).get(name)
 
     def set(self, number, name, value):
-        return registers.set(self.machine.system, name, value)
+        return self.registers(number).set(name, value)
 
     def physical(self, number, space, address):
         """The machine-physical address of a byte, -1 if there is none."""
+        if self.hypervisor is not None:
+            return self.hypervisor.domains[number].to_machine(space == LINEAR, address)
         if space == LINEAR:
             system = self.machine.system
             address = walk(self.machine.memory, system.cr0, system.cr3, system.cr4, address)
@@ -157,49 +190,27 @@ class Session(object):
     # telling
 
     def why_crashed(self):
-        """What to show when the run ended badly: the reason and the processor's state; '' if it did not."""
-        if self.machine.ended != stops.CRASHED:
-            return ''
-        return 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, registers.dump(registers.SystemRegisters(self.machine.system)))
+        """What to show when the run ended badly: for every domain that was stopped the reason, its state and its last exits; '' if none was."""
+        if self.hypervisor is None:
+            if not self.machine.crashed():
+                return ''
+            return 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, dump(SystemRegisters(self.machine.system)))
+        text = ''
+        for domain in self.hypervisor.domains:
+            if domain.died:
+                text += 'hyper: ' + state_text(domain)
+        return text
 
     def report_text(self):
-        system = self.machine.system
-        return 'hyper: %s: %s after %d instructions, %s s (%s million a second), machine time %s s\n' % (
-            self.names[0], self.machine.why, system.icount, decimal(self.seconds, 3), self.speed(),
-            decimal(system.now() / 1000000000.0, 3))
-
-    def speed(self):
-        if self.seconds <= 0.0:
-            return '0'
-        return decimal(self.machine.system.icount / self.seconds / 1000000.0, 1)
+        if self.hypervisor is not None:
+            return report.domains_text(self.hypervisor, self.seconds)
+        return report.native_text(self.names[0], self.machine, self.seconds)
 
     def report_json(self):
-        system = self.machine.system
-        return ('{"instructions": %d, "machine_ns": %d, "seconds": %s, "stop": "%s", "status": %d, "domains": ['
-                '{"name": %s, "mode": "native", "state": "%s", "exits": {}, "hypercalls": {}}]}\n' % (
-                    system.icount, system.now(), decimal(self.seconds, 6), self.machine.why, self.status(),
-                    quoted(self.names[0]), self.machine.why))
-
-
-def decimal(value, places):
-    """A non-negative number with so many places after the point."""
-    scale = 1
-    for i in range(places):
-        scale *= 10
-    scaled = int(value * scale + 0.5)
-    fraction = '%d' % (scaled % scale)
-    return '%d.%s' % (scaled // scale, '0' * (places - len(fraction)) + fraction)
-
-
-def quoted(text):
-    """A JSON string."""
-    parts = ['"']
-    for c in text:
-        if c == '"' or c == '\\':
-            parts.append('\\' + c)
-        elif ord(c) < 0x20 or ord(c) >= 0x7f:
-            parts.append('\\u%s' % registers.hex4(ord(c)))
+        domains = []
+        if self.hypervisor is not None:
+            for domain in self.hypervisor.domains:
+                domains.append(report.domain_json(domain))
         else:
-            parts.append(c)
-    parts.append('"')
-    return ''.join(parts)
+            domains.append(report.native_json(self.names[0], self.machine, self.status()))
+        return report.run_json(self.machine, self.seconds, self.status(), domains)

@@ -338,9 +338,13 @@ class Machine(object):
         elif reason == processor.STOP_VMEXIT:
             self.end(CRASHED, "VM exit without a VMM")
 
+    def crashed(self):
+        """Whether the run ended because the guest can go no further."""
+        return self.ended == CRASHED
+
     def status(self):
         """The exit status of the command line."""
-        if self.ended == CRASHED:
+        if self.crashed():
             return STATUS_CRASHED
         if self.ended == TIMEOUT:
             return STATUS_TIMEOUT

@@ -40,6 +40,7 @@ class Domain(object):
     _immutable_fields_ = ['number', 'name', 'vmx', 'system', 'host', 'region', 'registers', 'exits', 'hypercalls', 'last_exits']
 
     technique = ''                      # as --mode has it
+    mmu = ''                            # as --mmu has it, where there is a choice
 
     def __init__(self, number, name, vmx, region, host, hypercalls):
         self.number = number
@@ -92,6 +93,13 @@ class Domain(object):
     def physical_to_machine(self, address):
         """The same for a guest-physical (pseudo-physical) address."""
         return NOT_MAPPED
+
+    def to_machine(self, linear, address):
+        """The machine address of a byte of the domain, NOT_MAPPED if there is none."""
+        if not linear:
+            return self.physical_to_machine(address)
+        self.make_current()
+        return self.linear_to_machine(address)
 
     def control(self, number):
         """CR0, CR2, CR3 or CR4 as the guest would read it."""

@@ -32,15 +32,17 @@ class HostInterrupts(InterruptController):
         return TIMER_VECTOR
 
 
-class DomainReceiver(Receiver):
-    """Console input goes to one domain."""
+class FirstDomain(Receiver):
+    """Console input goes to the first domain that lives."""
 
-    def __init__(self, domain):
-        self.domain = domain
+    def __init__(self, hypervisor):
+        self.hypervisor = hypervisor
 
     def receive(self, text):
-        if self.domain.alive:
-            self.domain.receive(text)
+        for domain in self.hypervisor.domains:
+            if domain.alive:
+                domain.receive(text)
+                return
 
 
 class Hypervisor(Host):
@@ -66,7 +68,7 @@ class Hypervisor(Host):
         self.loaded = None              # the domain whose x87 state the processor holds
         for config in configs:
             self.create(config)
-        self.machine.receiver = DomainReceiver(self.domains[0])
+        self.machine.receiver = FirstDomain(self)
 
     def create(self, config):
         """Makes a domain that can run; raises UserError."""

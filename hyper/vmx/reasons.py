@@ -55,9 +55,11 @@ EXIT_REASONS = [
 ENTRY_FAILURE = 1 << 31         # in the exit reason
 
 EXIT_REASON_NAMES = [''] * 64
+EXIT_REASON_CONSTANTS = [''] * 64
 for _number, _name, _text in EXIT_REASONS:
     globals()[_name] = _number
     EXIT_REASON_NAMES[_number] = _text
+    EXIT_REASON_CONSTANTS[_number] = _name
 
 
 def reason_name(reason):

@@ -11,8 +11,6 @@ from hyper.loader.entry import EntryState
 from hyper.vmm.domain import Host
 from hyper.vmm.full.domain import FullDomain, frames_wanted
 from hyper.vmx import host as vmx_host, reasons
-from hyper.vmx.controls import Capabilities
-from hyper.vmx.operation import VMX
 
 MB = 1 << 20
 BASE, SIZE = 4 * MB, 2 * MB
@@ -100,8 +98,6 @@ class Guest(object):
         model = models.find('nehalem' if mmu == 'ept' else 'core2duo')
         self.machine = Machine(8 * MB, model, World())
         system = self.machine.system
-        if system.vmx is None:
-            system.vmx = VMX(system, Capabilities(model.vmx_msrs, 36))
         vmx_host.start(system.vmx, 0x1000)
         assert system.vmx.status == 0
         self.system = system

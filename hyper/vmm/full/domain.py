@@ -4,7 +4,7 @@ from hyper.board.machine import jumps_to_itself
 from hyper.board.pc import PC
 from hyper.board.pic import InterruptListener
 from hyper.board.power import PowerListener
-from hyper.options import FULL
+from hyper.options import EPT, FULL, VTLB
 from hyper.vmm.domain import Domain, NOT_MAPPED
 from hyper.vmm.full import cr_access, exit_dispatch, setup
 from hyper.vmm.full.emulator import Emulator
@@ -69,6 +69,7 @@ class FullDomain(Domain):
         self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, size)
         self.shadow = None
         self.ept = None
+        self.mmu = EPT if use_ept else VTLB
         if use_ept:
             self.ept = ExtendedTables(machine, self.memory, frames, True)
         else:

@@ -1,0 +1,232 @@
+"""What is told of a run when it has ended: as text for people, as JSON for programs."""
+
+from hyper import registers
+from hyper.vmx.reasons import EXIT_REASON_CONSTANTS, EXIT_REASON_NAMES
+
+MOST_COLUMNS = 4                # domains with a column of their own in the table of exits; of more only the sums are shown
+MOST_ROWS = 12                  # domains with a row of their own
+BETWEEN = '  '
+
+
+def decimal(value, places):
+    """A non-negative number with so many places after the point."""
+    scale = 1
+    for i in range(places):
+        scale *= 10
+    scaled = int(value * scale + 0.5)
+    fraction = '%d' % (scaled % scale)
+    return '%d.%s' % (scaled // scale, '0' * (places - len(fraction)) + fraction)
+
+
+def quoted(text):
+    """A JSON string."""
+    parts = ['"']
+    for c in text:
+        if c == '"' or c == '\\':
+            parts.append('\\' + c)
+        elif ord(c) < 0x20 or ord(c) >= 0x7f:
+            parts.append('\\u%s' % registers.hex4(ord(c)))
+        else:
+            parts.append(c)
+    parts.append('"')
+    return ''.join(parts)
+
+
+def million_a_second(instructions, seconds):
+    if seconds <= 0.0:
+        return '0'
+    return decimal(instructions / seconds / 1000000.0, 1)
+
+
+class Table(object):
+    """Rows of cells under a heading; the first column is flush left, so are those that `words` says, the others are numbers."""
+
+    def __init__(self, words):
+        self.words = words
+        self.rows = []
+
+    def add(self, row):
+        self.rows.append(row)
+
+    def text(self):
+        columns = len(self.rows[0])
+        widths = [0] * columns
+        for row in self.rows:
+            for i in range(columns):
+                widths[i] = max(widths[i], len(row[i]))
+        lines = []
+        for row in self.rows:
+            line = BETWEEN
+            for i in range(columns):
+                space = ' ' * (widths[i] - len(row[i]))
+                if i < self.words:
+                    line += row[i] + space + BETWEEN
+                else:
+                    line += space + row[i] + BETWEEN
+            end = len(line)
+            while end > 0 and line[end - 1] == ' ':
+                end -= 1
+            assert end >= 0
+            lines.append(line[:end])
+        return '\n'.join(lines) + '\n'
+
+
+class Kind(object):
+    """A kind of exit or hypercall: how often in each domain, and in all."""
+
+    def __init__(self, name):
+        self.name = name
+        self.counts = []
+        self.total = 0
+
+    def add(self, count):
+        self.counts.append(count)
+        self.total += count
+
+
+def exit_kinds(domains):
+    kinds = []
+    for reason in range(len(EXIT_REASON_NAMES)):
+        kind = Kind(EXIT_REASON_NAMES[reason])
+        for domain in domains:
+            kind.add(domain.exits[reason])
+        kinds.append(kind)
+    return by_total(kinds)
+
+
+def hypercall_kinds(domains):
+    """By name, since domains may number their hypercalls differently."""
+    kinds = []
+    for domain in domains:
+        for number in range(len(domain.hypercalls)):
+            name = domain.hypercall_name(number)
+            if domain.hypercalls[number] > 0 and find_kind(kinds, name) is None:
+                kinds.append(Kind(name))
+    for kind in kinds:
+        for domain in domains:
+            count = 0
+            for number in range(len(domain.hypercalls)):
+                if domain.hypercalls[number] > 0 and domain.hypercall_name(number) == kind.name:
+                    count += domain.hypercalls[number]
+            kind.add(count)
+    return by_total(kinds)
+
+
+def find_kind(kinds, name):
+    for kind in kinds:
+        if kind.name == name:
+            return kind
+    return None
+
+
+def by_total(kinds):
+    """Those that occurred, the most frequent first."""
+    sorted = []
+    for kind in kinds:
+        if kind.total > 0:
+            place = len(sorted)
+            while place > 0 and sorted[place - 1].total < kind.total:
+                place -= 1
+            assert place >= 0
+            sorted.insert(place, kind)
+    return sorted
+
+
+def total(counts):
+    sum = 0
+    for count in counts:
+        sum += count
+    return sum
+
+
+def mode_of(domain):
+    if domain.mmu == '':
+        return domain.technique
+    return domain.technique + '/' + domain.mmu
+
+
+def state_of(domain):
+    if domain.alive or domain.died:
+        return domain.state()
+    return '%s, status %d' % (domain.why, domain.status)
+
+
+def domains_text(hypervisor, seconds):
+    """The report of a hypervisor's run."""
+    domains = hypervisor.domains
+    system = hypervisor.system
+    text = 'hyper: %s: %s after %d instructions, %s s (%s million a second), machine time %s s\n\n' % (
+        count_of(len(domains), 'domain'), hypervisor.machine.why, system.icount, decimal(seconds, 3), million_a_second(system.icount, seconds),
+        decimal(system.now() / 1000000000.0, 3))
+    table = Table(3)
+    table.add(['domain', 'mode', 'ended', 'instructions', 'exits', 'hypercalls', 'table fills'])
+    for domain in domains[:MOST_ROWS]:
+        table.add(['%d %s' % (domain.number, domain.name), mode_of(domain), state_of(domain), '%d' % domain.virtual_time(), '%d' % total(domain.exits),
+                   '%d' % total(domain.hypercalls), '%d' % domain.shadow_fills])
+    text += table.text()
+    if len(domains) > MOST_ROWS:
+        text += '  and %d more\n' % (len(domains) - MOST_ROWS)
+    text += kinds_text('exits by reason', domains, exit_kinds(domains))
+    return text + kinds_text('hypercalls', domains, hypercall_kinds(domains))
+
+
+def count_of(number, thing):
+    if number == 1:
+        return '1 ' + thing
+    return '%d %ss' % (number, thing)
+
+
+def kinds_text(heading, domains, kinds):
+    if len(kinds) == 0:
+        return ''
+    columns = len(domains)
+    if columns > MOST_COLUMNS:
+        columns = 0
+    table = Table(1)
+    row = [heading]
+    for i in range(columns):
+        row.append('domain %d' % domains[i].number)
+    if columns != 1:
+        row.append('all')
+    table.add(row)
+    for kind in kinds:
+        row = [kind.name]
+        for i in range(columns):
+            row.append('%d' % kind.counts[i])
+        if columns != 1:
+            row.append('%d' % kind.total)
+        table.add(row)
+    return '\n' + table.text()
+
+
+def domain_json(domain):
+    exits = []
+    for reason in range(len(domain.exits)):
+        if domain.exits[reason] > 0:
+            exits.append('"%s": %d' % (EXIT_REASON_CONSTANTS[reason], domain.exits[reason]))
+    hypercalls = []
+    for kind in hypercall_kinds([domain]):
+        hypercalls.append('"%s": %d' % (kind.name, kind.total))
+    return ('{"number": %d, "name": %s, "mode": "%s", "mmu": "%s", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": %d, '
+            '"exits": {%s}, "hypercalls": {%s}}' % (
+                domain.number, quoted(domain.name), domain.technique, domain.mmu, quoted(domain.state()), domain.status,
+                'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, ', '.join(exits), ', '.join(hypercalls)))
+
+
+def run_json(machine, seconds, status, domains):
+    """The report of a run as JSON; `domains` are JSON objects."""
+    system = machine.system
+    return '{"instructions": %d, "machine_ns": %d, "seconds": %s, "stop": %s, "status": %d, "domains": [\n%s]}\n' % (
+        system.icount, system.now(), decimal(seconds, 6), quoted(machine.why), status, ',\n'.join(domains))
+
+
+def native_json(name, machine, status):
+    return ('{"number": 0, "name": %s, "mode": "native", "mmu": "", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": 0, '
+            '"exits": {}, "hypercalls": {}}' % (
+                quoted(name), quoted(machine.why), status, 'true' if machine.crashed() else 'false', machine.system.icount))
+
+
+def native_text(name, machine, seconds):
+    system = machine.system
+    return 'hyper: %s: %s after %d instructions, %s s (%s million a second), machine time %s s\n' % (
+        name, machine.why, system.icount, decimal(seconds, 3), million_a_second(system.icount, seconds), decimal(system.now() / 1000000000.0, 3))

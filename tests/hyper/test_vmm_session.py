@@ -1,0 +1,171 @@
+"""Several domains in one run, from the command line and the C interface to the end of each."""
+import json
+
+import pytest
+from rpython.rtyper.lltypesystem import lltype, rffi
+
+from hyper import api
+from hyper.board import machine as stops
+from hyper.vmm import scheduler
+
+from assemble import assemble
+from test_api import c_string, opened
+from test_main import hyper, image, kernel, refused
+
+AT = 0x100000
+OFF = '\n mov $0x604, %dx\n mov $0x2000, %ax\n out %ax, %dx\n hlt\n'
+FULL = ['--mode', 'full', '--memory', '1100K']
+EPT = FULL + ['--mmu', 'ept']
+ways = pytest.mark.parametrize('mode', [FULL, EPT], ids=['vtlb', 'ept'])
+
+
+@pytest.fixture(autouse=True)
+def short_slices(monkeypatch):
+    monkeypatch.setattr(scheduler, 'SLICE', 1000)
+
+
+@pytest.fixture
+def guest(image):
+    def write(source, name='guest'):
+        return image(kernel(assemble(source, AT)), name)
+    return write
+
+
+def say(text):
+    return ''.join(' mov $%d, %%al\n out %%al, $0xe9\n' % ord(c) for c in text)
+
+
+def count_to(number):
+    return ' mov $%d, %%ecx\n1: dec %%ecx\n jnz 1b\n' % number
+
+
+def domains(report):
+    return json.loads(report)['domains']
+
+
+@ways
+def test_each_line_of_output_says_which_domain_wrote_it(capfd, guest, mode):
+    path = guest(say('ab\n') + OFF)
+    status, text, errors = hyper(capfd, 'run', path, '--copies', '2', '--report', 'none', *mode)
+    assert (status, errors) == (0, '')
+    assert sorted(text.splitlines()) == ['guest.1| ab', 'guest.2| ab']
+
+
+def test_one_domain_writes_as_the_machine_would(capfd, guest):
+    assert hyper(capfd, 'run', guest(say('ab\n') + OFF), '--report', 'none', *FULL) == (0, 'ab\n', '')
+
+
+def test_the_status_is_the_first_that_is_not_zero(capfd, guest):
+    words = [guest(OFF)] + FULL
+    for code in (7, 8):
+        words += ['--domain', guest('mov $%d, %%al\n out %%al, $0xf4\n' % code, 'exit%d' % code)]
+    assert hyper(capfd, 'run', *(words + ['--report', 'none'])) == (7, '', '')
+
+
+@ways
+def test_a_domain_that_was_stopped_is_shown_with_its_state_and_last_exits(capfd, guest, mode):
+    bad, good = guest('mov $0x1234, %ebx\n mov $1, %al\n out %al, $0x80\n ud2\n', 'bad'), guest(count_to(3000) + say('x\n') + OFF, 'good')
+    status, text, errors = hyper(capfd, 'run', bad, *(mode + ['--domain', good]))
+    assert (status, text) == (3, 'good| x\n')
+    assert 'domain 0 bad was stopped: triple fault' in errors
+    assert 'ebx 00001234' in errors and 'eip 00100009' in errors
+    assert 'last exits' in errors and 'I/O instruction' in errors and 'triple fault' in errors
+    assert 'domain 1 good was stopped' not in errors
+
+
+@ways
+def test_a_domain_that_loops_with_interrupts_off_is_stopped_and_another_is_not_hurt(capfd, guest, mode):
+    stuck, good = guest('cli\n jmp .\n', 'stuck'), guest(count_to(5000) + say('x\n') + OFF, 'good')
+    status, text, errors = hyper(capfd, 'run', stuck, *(mode + ['--domain', good]))
+    assert (status, text) == (3, 'good| x\n')
+    assert 'domain 0 stuck was stopped: loops for ever with interrupts off' in errors
+    assert hyper(capfd, 'run', stuck, *mode)[0] == 3
+
+
+@ways
+def test_a_domain_that_halts_for_ever_is_stopped(capfd, guest, mode):
+    status, text, errors = hyper(capfd, 'run', guest('hlt\n', 'off'), *(mode + ['--domain', guest('sti\n1: hlt\n jmp 1b\n', 'on')]))
+    assert status == 3
+    assert 'domain 0 off was stopped: halted with interrupts off' in errors
+    assert 'domain 1 on was stopped: waits for an interrupt, and no device will send one' in errors
+
+
+def test_domains_with_shadow_and_extended_tables_share_a_machine(capfd, guest):
+    path = guest(say('a\n') + OFF)
+    status, text, errors = hyper(capfd, 'run', path, '--report', 'json', *(FULL + ['--domain', path, '--mmu', 'ept']))
+    assert status == 0
+    assert [(domain['mmu'], domain['died']) for domain in domains(errors)] == [('vtlb', False), ('ept', False)]
+
+
+def test_domains_that_compute_get_equal_shares(capfd, guest):
+    path = guest('1: inc %ecx\n jmp 1b\n')
+    status, text, errors = hyper(capfd, 'run', path, '--copies', '3', '--instructions', '30000', '--report', 'json', *FULL)
+    shares = [domain['instructions'] for domain in domains(errors)]
+    assert sum(shares) == 30000
+    assert max(shares) - min(shares) <= 1100
+
+
+def test_the_report_counts_exits_by_reason_for_every_domain(capfd, guest):
+    status, text, errors = hyper(capfd, 'run', guest('cpuid\n cpuid\n' + OFF, 'one'), *(FULL + ['--domain', guest('cpuid\n' + OFF, 'two')]))
+    lines = [line.split() for line in errors.splitlines()]
+    assert ['CPUID', '2', '1', '3'] in lines
+    assert ['0', 'one', 'full/vtlb', 'powered', 'off,', 'status', '0'] in [line[:7] for line in lines]
+    report = hyper(capfd, 'run', guest('cpuid\n cpuid\n' + OFF, 'one'), '--report', 'json', *FULL)[2]
+    assert domains(report)[0]['exits']['CPUID'] == 2 and domains(report)[0]['shadow_fills'] > 0
+
+
+def test_many_domains_are_summed_up(capfd, guest):
+    status, text, errors = hyper(capfd, 'run', guest('cpuid\n' + OFF), '--copies', '14', *FULL)
+    assert status == 0
+    assert 'and 2 more' in errors and ['CPUID', '14'] in [line.split() for line in errors.splitlines()]
+
+
+def test_the_debugger_sees_each_domain(guest):
+    path = guest('mov $0x1111, %eax\n mov $0x2222, %ebx\n1: inc %ecx\n jmp 1b\n')
+    handle = opened(path, '--copies', '2', *FULL)
+    get = lambda domain, name: api.hyper_get(handle, domain, c_string(name))
+    assert get(1, 'eip') == AT
+    assert api.hyper_run(handle, 4, -1, -1.0) == stops.LIMIT
+    assert (get(0, 'eax'), get(0, 'ecx'), get(0, 'eip')) == (0x1111, 1, AT + 10)
+    assert (get(1, 'ecx'), get(1, 'eip'), get(1, 'cr0') & 1, get(1, 'cs.base')) == (0, AT, 1, 0)
+    assert api.hyper_set(handle, 0, c_string('ecx'), 500) == 0
+    assert api.hyper_run(handle, 1, -1, -1.0) == stops.LIMIT
+    assert api.hyper_get(handle, 0, c_string('ecx')) in (500, 501)
+    assert api.hyper_get(handle, 0, c_string('instructions')) == 5
+    assert api.hyper_get(handle, 0, c_string('nothing')) < 0
+    buffer = lltype.malloc(rffi.CCHARP.TO, 16, flavor='raw')
+    assert api.hyper_read(handle, 1, 1, AT, buffer, 5) == 5
+    assert rffi.charpsize2str(buffer, 5) == '\xb8\x11\x11\x00\x00'
+    assert api.hyper_write(handle, 1, 0, AT + 1, rffi.str2charp('\x33'), 1) == 1
+    assert api.hyper_read(handle, 0, 0, AT + 1, buffer, 1) == 1 and buffer[0] == '\x11'
+    assert api.hyper_read(handle, 0, 0, 1100 * 1024 - 2, buffer, 8) == 2
+    assert api.hyper_get(handle, 2, c_string('eax')) < 0
+    api.hyper_close(handle)
+
+
+def test_a_domain_runs_in_pieces_as_it_would_in_one(guest):
+    path = guest(count_to(400) + ' cpuid\n' + count_to(700) + OFF)
+    totals = []
+    for piece in (-1, 1, 37):
+        handle = opened(path, '--copies', '2', *FULL)
+        while api.hyper_run(handle, piece, -1, -1.0) == stops.LIMIT:
+            pass
+        totals.append(json.loads(rffi.charp2str(api.hyper_report(handle)))['instructions'])
+        api.hyper_close(handle)
+    assert totals[0] == totals[1] == totals[2]
+
+
+def test_a_run_ends_at_an_address(guest):
+    handle = opened(guest('nop\n1: inc %ecx\n jmp 1b\n'), *FULL)
+    for turn in range(3):
+        assert api.hyper_run(handle, -1, AT + 2, -1.0) == stops.ADDRESS
+        assert api.hyper_get(handle, 0, c_string('ecx')) == turn + 1
+        assert api.hyper_get(handle, 0, c_string('eip')) == AT + 2
+    api.hyper_close(handle)
+
+
+def test_what_a_machine_cannot_hold_is_one_line_and_status_2(capfd, guest):
+    path = guest(OFF)
+    assert 'less --memory or fewer --copies' in refused(capfd, 'run', path, '--mode', 'full', '--memory', '1G', '--copies', '4')
+    assert 'extended page tables' in refused(capfd, 'run', path, '--mode', 'full', '--mmu', 'ept', '--cpu', 'core2duo')
+    assert '--memory' in refused(capfd, 'run', path, '--mode', 'full', '--memory', '1M')
