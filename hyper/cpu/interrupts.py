@@ -45,6 +45,8 @@ def take(system, abort):
     error = abort.error
     if exits_to_vmm(system, abort, vector, error):      # the exception bitmap comes before double faults (25.2)
         return
+    if vector == faults.PF:
+        system.cr2 = abort.address              # even if it is taken as a double fault
     first = system.vectoring
     if first and events.kind_of(first) == HARDWARE_EXCEPTION:
         first &= events.VECTOR
@@ -58,8 +60,6 @@ def take(system, abort):
             system.vectoring = 0
             if exits_to_vmm(system, abort, vector, error):
                 return
-    if vector == faults.PF:
-        system.cr2 = abort.address
     deliver(system, vector, HARDWARE_EXCEPTION, error, system.eip)
 
 
