@@ -2,6 +2,8 @@
 
 import os
 
+from rpython.rlib.jit import set_user_param
+
 from hyper import console, host, options
 from hyper.cpu import models
 from hyper.errors import UserError
@@ -29,6 +31,7 @@ class TerminalSinks(Sinks):
 def run(words):
     """Runs what the words ask for; returns the exit status."""
     chosen = options.parse(words)
+    set_jit(chosen.jit)
     world = console.HostWorld()
     several = len(chosen.domains) > 1 or chosen.domains[0].copies > 1
     session = Session(chosen, world, TerminalSinks(world, several))
@@ -47,6 +50,14 @@ def run(words):
     status = session.status()
     session.close()
     return status
+
+
+def set_jit(parameters):
+    if parameters != '':
+        try:
+            set_user_param(None, parameters)
+        except ValueError:
+            raise UserError("--jit %s: not understood; write it like threshold=200,trace_eagerness=50, or off" % parameters)
 
 
 def report(session, chosen):

@@ -46,6 +46,7 @@ For the whole run
   --instructions N          stops after N instructions
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
   --report-file FILE        tells it to a file instead
+  --jit PARAMETERS          of the JIT, as NAME=VALUE,... (threshold, function_threshold, trace_eagerness, ...), or off
   --final-state FILE        writes the machine's registers and a hash of its memory to a file, as JSON
 
 Examples
@@ -90,6 +91,7 @@ class Options(object):
         self.report = 'text'
         self.report_file = ''
         self.final_state = ''
+        self.jit = ''
 
     def virtualized(self):
         return self.domains[0].mode != NATIVE
@@ -270,6 +272,8 @@ class Parser(object):
             options.report_file = self.value(word)
         elif word == '--final-state':
             options.final_state = self.value(word)
+        elif word == '--jit':
+            options.jit = self.value(word)
         else:
             return False
         return True

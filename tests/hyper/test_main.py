@@ -101,6 +101,7 @@ def test_bad_input_is_one_line_and_status_2(capfd, image, tmpdir):
     assert 'cannot be read' in refused(capfd, 'run', good, '--module', str(tmpdir.join('none')))
     assert '--cpu' in refused(capfd, 'run', good, '--cpu', 'z80')
     assert 'no such option' in refused(capfd, 'run', good, '--fast')
+    assert '--jit' in refused(capfd, 'run', good, '--jit', 'fast')
     assert 'no such command' in refused(capfd, 'walk')
     high = image(elf([(0x8000000, 0x8000000, SELF, 2)], 0x8000000), 'high')
     assert '--memory 129M' in refused(capfd, 'run', high)

@@ -24,12 +24,13 @@ def test_an_image_alone_runs_natively_with_32_mb():
 def test_every_option_is_understood():
     options = parse(['k', '--mode', 'full', '--mmu', 'ept', '--memory', '64M', '--append', 'a b', '--module', 'm1',
                      '--module', 'm2', '--timeout', '1.5', '--instructions', '1000', '--cpu', 'core2', '--at', '0x100000',
-                     '--copies', '3', '--report', 'json', '--report-file', 'out', '--final-state', 'state'])
+                     '--copies', '3', '--report', 'json', '--report-file', 'out', '--final-state', 'state',
+                     '--jit', 'off'])
     domain = options.domains[0]
     assert (domain.mode, domain.mmu, domain.memory, domain.append) == ('full', 'ept', 64 * MB, 'a b')
     assert (domain.modules, domain.at, domain.copies) == (['m1', 'm2'], 0x100000, 3)
     assert (options.timeout, options.instructions, options.cpu) == (1.5, 1000, 'core2')
-    assert (options.report, options.report_file, options.final_state) == ('json', 'out', 'state')
+    assert (options.report, options.report_file, options.final_state, options.jit) == ('json', 'out', 'state', 'off')
 
 
 def test_further_domains_have_their_own_options_and_follow_the_one_before():
