@@ -195,6 +195,12 @@ class Decoder(object):
         """The target of a relative jump, after its displacement has been read."""
         return (self.eip + displacement) & (M32 if self.operand_size == 4 else 0xffff)
 
+    def inside(self, jump):
+        """A relative jump, or what stands for it if its target lies outside CS."""
+        if jump.target > self.mode.cs_limit:
+            return T.JumpBeyondLimit(jump)
+        return jump
+
     def only_protected(self):
         """#UD in real and virtual-8086 mode."""
         if not self.mode.protected or self.mode.vm86:
@@ -315,7 +321,7 @@ def d_port_string(d, opcode):
 def d_jump_short(d, opcode):
     """70-7F."""
     displacement = d.i8()
-    return T.JumpConditional(d.eip, d.target(displacement), opcode & 15)
+    return d.inside(T.JumpConditional(d.eip, d.target(displacement), opcode & 15))
 
 
 def d_test(d, opcode):
@@ -614,8 +620,8 @@ def d_loop(d, opcode):
     displacement = d.i8()
     target = d.target(displacement)
     if opcode == 0xe3:
-        return T.JumpCounterZero(d.eip, target, d.address_mask())
-    return T.Loop(d.eip, target, opcode - 0xe0, d.address_mask())
+        return d.inside(T.JumpCounterZero(d.eip, target, d.address_mask()))
+    return d.inside(T.Loop(d.eip, target, opcode - 0xe0, d.address_mask()))
 
 
 def d_port_immediate(d, opcode):
@@ -632,7 +638,7 @@ def d_port(d, opcode):
 
 def d_call(d, opcode):
     displacement = signed(d.immediate(d.operand_size), d.operand_size)
-    return T.Call(d.eip, d.target(displacement), d.operand_size)
+    return d.inside(T.Call(d.eip, d.target(displacement), d.operand_size))
 
 
 def d_jump(d, opcode):
@@ -641,7 +647,7 @@ def d_jump(d, opcode):
         displacement = d.i8()
     else:
         displacement = signed(d.immediate(d.operand_size), d.operand_size)
-    return T.Jump(d.eip, d.target(displacement))
+    return d.inside(T.Jump(d.eip, d.target(displacement)))
 
 
 def d_halt(d, opcode):
@@ -836,7 +842,7 @@ def d_vmread(d, opcode):
 def d_jump_near(d, opcode):
     """0F 80-8F."""
     displacement = signed(d.immediate(d.operand_size), d.operand_size)
-    return T.JumpConditional(d.eip, d.target(displacement), opcode & 15)
+    return d.inside(T.JumpConditional(d.eip, d.target(displacement), opcode & 15))
 
 
 def d_set(d, opcode):

@@ -155,12 +155,12 @@ class Mode(object):
 
     def load_at(self, segment, offset, size):
         """Load from any segment: `offset` is checked as the segment needs it."""
-        if self.flat and segment <= DS:
+        if self.flat and segment <= DS and segment != CS:
             return self.load(offset, size, segment)
         return self.load(self.read_address(segment, offset, size), size, CHECKED)
 
     def store_at(self, segment, offset, value, size):
-        if self.flat and segment <= DS:
+        if self.flat and segment <= DS and segment != CS:
             self.store(offset, value, size, segment)
         else:
             self.store(self.write_address(segment, offset, size), value, size, CHECKED)

@@ -42,7 +42,7 @@ def link(elf, at):
         for k in range(relocations[5] // 8):
             offset, information = struct.unpack_from('<II', elf, relocations[4] + 8 * k)
             value, _, _, _, defined_in = struct.unpack_from('<IIBBH', elf, symbols[4] + 16 * (information >> 8) + 4)
-            absolute = defined_in == 0xfff1
+            absolute = defined_in == 0xfff1 or information >> 8 == 0        # a plain number has symbol 0
             assert absolute or defined_in == number, 'a symbol outside .text'
             if not absolute:
                 value += at

@@ -4,7 +4,7 @@ Values are unsigned ints of the operand's size. Memory operands of flat segments
 the checks of their segment. The address of an operand is computed again by each `get` and `set`; a trace computes it once.
 """
 from hyper.cpu import flags
-from hyper.cpu.mode import CHECKED, DS, SS
+from hyper.cpu.mode import CHECKED, CS, DS
 
 M32 = 0xffffffff
 
@@ -251,7 +251,7 @@ def register(number, size):
 
 def memory(flat, segment, base, index, scale, displacement, address_mask, size):
     """A memory operand; segments that are flat in the mode need no check of their own."""
-    if flat and segment <= DS:
+    if flat and segment <= DS and segment != CS:
         if size == 4:
             return Flat32(segment, base, index, scale, displacement, address_mask)
         if size == 2:

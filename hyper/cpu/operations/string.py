@@ -8,7 +8,7 @@ from rpython.rlib.jit import dont_look_inside
 from hyper.board import raw
 from hyper.cpu import flags
 from hyper.cpu.flags import CC_SUB, mask, set_flags
-from hyper.cpu.mode import ES, DS, TLB_INDEX, READ_TAG, WRITE_TAG, ADDEND, PAGE
+from hyper.cpu.mode import ES, CS, DS, TLB_INDEX, READ_TAG, WRITE_TAG, ADDEND, PAGE
 from hyper.cpu.operations.base import Operation, Terminator
 
 MOVS, STOS, LODS, CMPS, SCAS = range(5)
@@ -182,7 +182,7 @@ class RepeatedString(Terminator):
             cpu.eip = self.next
             return
         done = 0
-        if mode.flat and self.segment <= DS and m == 0xffffffff and mode.system.eflags & flags.DF == 0:
+        if mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and mode.system.eflags & flags.DF == 0:
             done = self.many(cpu, mode, count)
         if done == 0:
             element(cpu, mode, kind, self.segment, size, m)

@@ -1,6 +1,13 @@
-"""Near transfers of control: Jcc, JMP, CALL, RET, LOOP, JCXZ (SDM vol. 2)."""
-from hyper.cpu.flags import zero, condition
+"""Near transfers of control: Jcc, JMP, CALL, RET, LOOP, JCXZ (SDM vol. 2). One that would leave CS faults itself, before anything changes."""
+from hyper.cpu.faults import GuestFault, GP
+from hyper.cpu.flags import M32, zero, condition
 from hyper.cpu.operations.base import Terminator, Indirect
+
+
+def check_target(mode, eip):
+    """#GP(0) for an indirect target beyond the limit of CS."""
+    if mode.cs_limit != M32 and eip > mode.cs_limit:
+        raise GuestFault(GP, 0)
 
 
 class Jump(Terminator):
@@ -74,6 +81,24 @@ class Call(Jump):
         cpu.eip = self.target
 
 
+class JumpBeyondLimit(Terminator):
+    """A relative jump or call of any kind whose target lies beyond the limit of CS: it faults if it is taken."""
+    _immutable_fields_ = ['jump']
+
+    def __init__(self, jump):
+        Terminator.__init__(self, jump.next)
+        self.jump = jump
+
+    def execute(self, cpu, mode):
+        ecx = cpu.regs[1]
+        esp = cpu.regs[4]
+        self.jump.execute(cpu, mode)
+        if cpu.eip != self.next:
+            cpu.regs[1] = ecx
+            cpu.regs[4] = esp
+            raise GuestFault(GP, 0)
+
+
 class JumpIndirect(Indirect):
     _immutable_fields_ = ['target']
 
@@ -82,7 +107,9 @@ class JumpIndirect(Indirect):
         self.target = target
 
     def execute(self, cpu, mode):
-        cpu.eip = self.target.get(cpu, mode)
+        target = self.target.get(cpu, mode)
+        check_target(mode, target)
+        cpu.eip = target
 
 
 class CallIndirect(Indirect):
@@ -95,6 +122,7 @@ class CallIndirect(Indirect):
 
     def execute(self, cpu, mode):
         target = self.target.get(cpu, mode)
+        check_target(mode, target)
         mode.push(cpu, self.next, self.size)
         cpu.eip = target
 
@@ -109,5 +137,7 @@ class Return(Indirect):
         self.release = release
 
     def execute(self, cpu, mode):
-        cpu.eip = mode.peek(cpu, 0, self.size)
+        target = mode.peek(cpu, 0, self.size)
+        check_target(mode, target)
+        cpu.eip = target
         mode.move_stack(cpu, self.size + self.release)
