@@ -1,0 +1,110 @@
+"""Ctrl-A, and a real terminal: a pty."""
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from conftest import ROOT
+from guestkit.terminal import ASK_HELP, LEAVE, KeyFilter
+
+ECHO = '''
+#include "guest.h"
+int main(const char *command_line)
+{
+    write_console("ready\\n", 6);
+    for (;;) {
+        char c;
+        while (!(inb(0x3fd) & 1))
+            ;
+        c = inb(0x3f8);
+        print("<%x>\\n", c);
+        if (c == 'q')
+            return 7;
+    }
+}
+'''
+
+
+def test_keys_pass_until_ctrl_a():
+    keys = KeyFilter()
+    assert keys.feed(b'ls\x03\r') == (b'ls\x03\r', [])
+    assert keys.feed(b'a\x01xb') == (b'ab', [LEAVE])
+
+
+def test_ctrl_a_twice_sends_it_once():
+    assert KeyFilter().feed(b'\x01\x01\x01\x01x') == (b'\x01\x01x', [])
+
+
+def test_ctrl_a_is_remembered_between_two_reads():
+    keys = KeyFilter()
+    assert keys.feed(b'\x01') == (b'', [])
+    assert keys.feed(b'h') == (b'', [ASK_HELP])
+    assert keys.feed(b'h') == (b'h', [])
+
+
+def test_an_unknown_key_after_ctrl_a_is_swallowed():
+    assert KeyFilter().feed(b'\x01zq') == (b'q', [])
+
+
+class Session:
+    """guestkit run on a terminal of its own."""
+
+    def __init__(self, *words):
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.child = subprocess.Popen([sys.executable, '-m', 'guestkit', 'run', *words], stdin=slave, stdout=slave, stderr=slave,
+                                      cwd=ROOT, start_new_session=True)
+        self.slave = slave
+        self.seen = b''
+
+    def type(self, keys):
+        os.write(self.master, keys)
+
+    def until(self, text, seconds=20):
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end and self.child.poll() is None, self.seen
+            if select.select([self.master], [], [], 0.2)[0]:
+                self.seen += os.read(self.master, 4096)
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGKILL)
+            self.child.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def on_terminal(guest):
+    session = Session(guest(ECHO))
+    yield session
+    session.close()
+
+
+def test_keys_reach_the_guest_and_ctrl_c_is_one_of_them(on_terminal):
+    on_terminal.until(b'ready')
+    on_terminal.type(b'a\x03')
+    on_terminal.until(b'<61>')
+    on_terminal.until(b'<3>')
+    on_terminal.type(b'\x01\x01')
+    on_terminal.until(b'<1>')
+    on_terminal.type(b'q')
+    assert on_terminal.child.wait(20) == 7
+
+
+def test_ctrl_a_x_leaves_and_the_terminal_is_as_before(on_terminal):
+    on_terminal.until(b'Ctrl-A x leaves')
+    on_terminal.until(b'ready')
+    assert not termios.tcgetattr(on_terminal.slave)[3] & termios.ECHO
+    on_terminal.type(b'\x01h')
+    on_terminal.until(b'Ctrl-A Ctrl-A')
+    on_terminal.type(b'\x01x')
+    assert on_terminal.child.wait(20) == 130
+    assert termios.tcgetattr(on_terminal.slave) == on_terminal.before
