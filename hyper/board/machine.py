@@ -202,8 +202,7 @@ class Watch(Timer):
         text = world.read_input()
         if text != '':
             machine.receiver.receive(text)
-        if machine.idle():
-            world.flush()
+        world.flush()
 
 
 class Machine(object):
