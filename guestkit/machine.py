@@ -53,6 +53,9 @@ class Stop:
         return self.reason in ENDED
 
 
+FOUND = Stop(Reason.OUTPUT, 0, 'printed the text')
+
+
 @dataclass(frozen=True)
 class Guest:
     """What a domain is made from. `image` and `modules` are paths or bytes; `memory` is bytes or a text like '32M'.
@@ -270,8 +273,9 @@ class Machine:
         """Runs until the guest ends or what is asked for happens; returns a Stop.
 
         So many `instructions`; the instruction at linear address `until` is next; so many `seconds` of real time; a domain
-        prints the text `output` (what it printed before counts if no run has looked at it). With `check` a guest that was
-        stopped, ran out of time or exited with a status other than 0 raises GuestStopped.
+        prints the text `output` (what it printed before counts if no run has looked at it; the guest runs on for some 10
+        million instructions). With `check` a guest that was stopped, ran out of time or exited with a status other than 0
+        raises GuestStopped.
         """
         for name, value in (('instructions', instructions), ('until', until), ('seconds', seconds)):
             if value is not None and value < 0:
@@ -289,25 +293,25 @@ class Machine:
         """A run in slices, so that signals and requests from other threads are heard."""
         end = None if seconds is None else time.monotonic() + seconds
         last = None if instructions is None else self.regs.instructions + instructions
-        while True:
-            if self._found():
-                return Stop(Reason.OUTPUT, 0, 'printed the text')
+        while not self._found():
             length = SLICE if end is None else max(0.0, min(SLICE, end - time.monotonic()))
             left = -1 if last is None else max(0, last - self.regs.instructions)
             reason = Reason(self.call('hyper_run', left, -1 if until is None else until, length))
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            stopped = reason not in (Reason.TIMEOUT, Reason.INTERRUPTED)
-            if stopped:
+            if self._found():
+                return FOUND
+            if reason not in (Reason.TIMEOUT, Reason.INTERRUPTED):
                 return self._stop(reason)
             if self._asked_to_stop:
                 self._asked_to_stop = False
                 return Stop(Reason.INTERRUPTED, STATUS_INTERRUPTED, 'interrupted')
             if until is not None and self._at(until):
                 return Stop(Reason.ADDRESS, 0, 'reached the address')
-            if end is not None and time.monotonic() >= end and not self._found():
+            if end is not None and time.monotonic() >= end:
                 return self._stop(Reason.TIMEOUT)
+        return FOUND
 
     def _stop(self, reason):
         return Stop(reason, self.call('hyper_status'), self.report().stop)

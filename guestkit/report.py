@@ -1,14 +1,20 @@
 """The counters of a run, as the engine reports them."""
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True)
 class DomainReport:
-    """Of one domain: `exits` by reason and `hypercalls` by name are counts; `data` is all that the engine told."""
+    """Of one domain: `exits` by reason and `hypercalls` by name are counts; `died` says that it had to be stopped; `data` is all
+    that the engine told."""
     name: str
     mode: str
+    mmu: str
     state: str
+    status: int
+    died: bool
+    instructions: int
+    shadow_fills: int
     exits: dict
     hypercalls: dict
     data: dict = field(repr=False)
@@ -33,6 +39,6 @@ class Report:
     @classmethod
     def parse(cls, text):
         data = json.loads(text)
-        domains = tuple(DomainReport(domain['name'], domain['mode'], domain['state'], domain['exits'], domain['hypercalls'], domain)
-                        for domain in data['domains'])
+        names = [field.name for field in fields(DomainReport) if field.name != 'data']
+        domains = tuple(DomainReport(**{name: domain[name] for name in names}, data=domain) for domain in data['domains'])
         return cls(data['instructions'], data['machine_ns'], data['seconds'], data['stop'], data['status'], domains, data)
