@@ -1,0 +1,62 @@
+/* Open files: what descriptors of one or more processes refer to. */
+
+#include "kernel.h"
+
+static struct file files[128];
+
+struct file *file_new(enum file_kind kind)
+{
+    for (struct file *file = files; file < files + COUNT(files); file++)
+        if (file->kind == FILE_UNUSED) {
+            memset(file, 0, sizeof *file);
+            file->kind = kind;
+            file->references = 1;
+            return file;
+        }
+    return NULL;
+}
+
+void file_share(struct file *file)
+{
+    file->references++;
+}
+
+void file_close(struct file *file)
+{
+    if (--file->references > 0)
+        return;
+    if (file->kind == FILE_PIPE_READ || file->kind == FILE_PIPE_WRITE)
+        pipe_close(file->pipe, file->kind == FILE_PIPE_WRITE);
+    file->kind = FILE_UNUSED;
+}
+
+int file_read(struct file *file, u8 *to, u32 size)
+{
+    switch (file->kind) {
+    case FILE_CONSOLE:
+        return console_read(to, size);
+    case FILE_PIPE_READ:
+        return pipe_read(file->pipe, to, size);
+    case FILE_ARCHIVE:
+        if (size > file->size - file->offset)
+            size = file->size - file->offset;
+        memcpy(to, file->data + file->offset, size);
+        file->offset += size;
+        return size;
+    default:
+        return -EBADF;
+    }
+}
+
+int file_write(struct file *file, const u8 *from, u32 size)
+{
+    switch (file->kind) {
+    case FILE_CONSOLE:
+        machine_write((const char *)from, size);
+        return size;
+    case FILE_PIPE_WRITE:
+        return pipe_write(file->pipe, from, size);
+    default:
+        return -EBADF;
+    }
+}

@@ -1,0 +1,48 @@
+/* The start, once the back end has found out where it is: `boot` is filled in, paging is on, interrupts are off. */
+
+#include "kernel.h"
+
+struct boot boot;
+
+#define WORDS 32
+
+/* `init=PATH` makes PATH the first process, with the words after it as its arguments; `micro=NAME:COUNT` measures the machine instead.
+ * Without either /bin/init runs, and gets all words. */
+static u32 split(char *line, char **words)
+{
+    u32 count = 0;
+
+    for (;;) {
+        while (*line == ' ')
+            *line++ = 0;
+        if (*line == 0 || count == WORDS)
+            return count;
+        words[count++] = line;
+        while (*line && *line != ' ')
+            line++;
+    }
+}
+
+void kernel_main(void)
+{
+    static char *words[WORDS + 1] = { "/bin/init" };
+    u32 first = 0, count;
+
+    memory_start();
+    machine_start();
+    count = split(boot.command_line, words + 1) + 1;
+    for (u32 i = 1; i < count; i++) {
+        if (strncmp(words[i], "micro=", 6) == 0)
+            micro_run(words[i] + 6);
+        if (strncmp(words[i], "init=", 5) == 0) {
+            words[i] += 5;
+            first = i;
+            break;
+        }
+    }
+    print("kernel: %s, %u KB of memory, %u KB free\n", machine_name, boot.pages * (PAGE / 1024), pages_free() * (PAGE / 1024));
+    if (boot.archive_size == 0)
+        panic("no archive: give it as a module");
+    process_create_first(words + first, count - first);
+    idle();
+}
