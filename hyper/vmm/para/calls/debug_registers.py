@@ -1,0 +1,36 @@
+"""set_debugreg and get_debugreg: kept for the guest, as full virtualization keeps them."""
+from hyper.vmm.para.layout import EINVAL, EPERM, HYPERVISOR
+
+DR6, DR7 = 6, 7
+DR6_ONES, DR6_MAY = 0xffff0ff0, 0x0000e00f
+DR7_ONES, DR7_MAY = 0x400, 0xffff03ff
+DR7_GENERAL_DETECT = 1 << 13
+ON_PORTS = 2                    # kind of a breakpoint
+
+
+def set_debugreg(domain):
+    number = domain.arguments[0]
+    value = domain.arguments[1]
+    if number < 4:
+        if value > HYPERVISOR - 4:
+            return -EPERM
+    elif number == DR6:
+        value = value & DR6_MAY | DR6_ONES
+    elif number == DR7:
+        if value & DR7_GENERAL_DETECT:
+            return -EPERM
+        for k in range(4):
+            if value >> (16 + 4 * k) & 3 == ON_PORTS:
+                return -EPERM
+        value = value & DR7_MAY | DR7_ONES
+    else:
+        return -EINVAL
+    domain.debug[number] = value
+    return 0
+
+
+def get_debugreg(domain):
+    number = domain.arguments[0]
+    if number > DR7 or number == 4 or number == 5:
+        return -EINVAL
+    return domain.debug[number]

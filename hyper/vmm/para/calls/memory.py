@@ -1,0 +1,55 @@
+"""dom_mem_op: the balloon, by which a domain gives pages back and asks for them again.
+
+The operation is {u32 op, u32 size, u32 list}: `list` is the linear address of `size` frame numbers. The result is how many were done.
+"""
+from hyper.vmm.frames import NONE
+from hyper.vmm.para.frame_table import NO_PAGE
+from hyper.vmm.para.layout import EFAULT, EINVAL, FRAME, HYPERVISOR, MEMORY_LESS, MEMORY_MORE
+from hyper.vmm.para.linear_memory import NOT_MAPPED
+
+
+def dom_mem_op(domain):
+    linear = domain.linear
+    operation = linear.read32(domain.arguments[0])
+    size = linear.read32(domain.arguments[0] + 4)
+    frames = linear.read32(domain.arguments[0] + 8)
+    if operation == NOT_MAPPED or size == NOT_MAPPED or frames == NOT_MAPPED or not linear.contains(frames, size * 4):
+        return -EFAULT
+    if operation == MEMORY_MORE:
+        return take(domain, frames, size)
+    if operation == MEMORY_LESS:
+        return give_back(domain, frames, size)
+    return -EINVAL
+
+
+def take(domain, at, size):
+    """Frames for the domain, as long as it has fewer than it began with; their numbers go to the list."""
+    done = 0
+    while done < size and domain.pages < domain.most_pages:
+        address = domain.frames.take()
+        if address == NONE:
+            break
+        if not domain.linear.write32(at + 4 * done, address // FRAME):
+            domain.frames.give_back(address)
+            break
+        domain.paging.table.give(address // FRAME, domain.number, NO_PAGE)
+        domain.pages += 1
+        done += 1
+    return done
+
+
+def give_back(domain, at, size):
+    """Frames of the list that nothing refers to."""
+    paging = domain.paging
+    done = 0
+    while done < size:
+        frame = domain.linear.read32(at + 4 * done)
+        if frame == NOT_MAPPED or not paging.owns(frame) or paging.references[frame] > 0 or frame == domain.shared_frame:
+            break
+        paging.table.take_back(frame)
+        domain.frames.give_back(frame * FRAME)
+        domain.pages -= 1
+        done += 1
+    if done > 0:
+        paging.flush()
+    return done

@@ -1,0 +1,250 @@
+"""Direct paging: the guest's own page tables are the processor's, and hold machine frames. What keeps them harmless is that the hypervisor checks every
+entry before the processor can see it, and that nothing else can write a frame while it is a table.
+
+References: an entry of a page table (L1) counts as one reference to the frame it maps, of type WRITABLE if it may be written through it. An entry
+of a page directory (L2) counts as one to the table, of type L1. So do the base pointer and a pin. A frame's contents are checked when it gets its first
+reference as a table, and the references they make are dropped with the last.
+
+Stale translations: the processor may still hold a writable translation of a frame whose last writable mapping is gone. So a frame
+remembers when it lost that mapping (`stamp`, in number of flushes), and if no flush came since, there is one before it can be a table.
+"""
+from hyper.vmm.para.descriptors import check_frame
+from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
+from hyper.vmm.para.layout import (ACCESSED, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
+from hyper.vmx import fields
+
+NO_FRAME = -1
+
+
+class DirectPaging(object):
+    """Of the domain `number`. `private_table` is the machine address of its page table for the hypervisor's private area."""
+    _immutable_fields_ = ['number', 'table', 'memory', 'vmx', 'private_table', 'owner', 'kind', 'uses', 'references']
+
+    def __init__(self, number, table, vmx, private_table):
+        self.number = number
+        self.table = table
+        self.memory = table.memory
+        self.vmx = vmx
+        self.private_table = private_table
+        self.owner = table.owner
+        self.kind = table.kind
+        self.uses = table.uses
+        self.references = table.references
+        self.base = NO_FRAME            # of the page directory in use
+        self.flushes = 1
+        self.work = 0                   # entries looked at, for those who bound what one hypercall does
+
+    # -- the translations that the processor holds
+
+    def flush(self):
+        """Makes the processor forget all translations before the guest runs on."""
+        self.flushes += 1
+        self.vmx.vmwrite(fields.GUEST_CR3, self.base * FRAME)
+
+    def invalidate(self, linear):
+        self.vmx.invalidate(linear)
+
+    # -- references. Those that take one return False, with nothing changed, if the frame cannot have it
+
+    def owns(self, frame):
+        if frame < 0 or frame >= self.table.count:
+            return False
+        return self.owner[frame] == self.number
+
+    def get(self, frame):
+        """A reference without a type: a mapping that cannot be written through."""
+        if not self.owns(frame):
+            return False
+        assert frame >= 0
+        count = self.references[frame]
+        if count >= MOST_REFERENCES:
+            return False
+        self.references[frame] = count + 1
+        return True
+
+    def put(self, frame):
+        assert frame >= 0
+        self.references[frame] -= 1
+
+    def get_typed(self, frame, kind):
+        """A reference that needs the frame to be of a type; with the first one the contents are checked."""
+        if not self.owns(frame):
+            return False
+        assert frame >= 0
+        count = self.references[frame]
+        uses = self.uses[frame]
+        if count >= MOST_REFERENCES:
+            return False
+        if uses == 0:
+            self.kind[frame] = kind
+            self.uses[frame] = 1
+            self.references[frame] = count + 1
+            if kind != WRITABLE:
+                if not self.check(frame, kind):
+                    self.uses[frame] = 0
+                    self.kind[frame] = UNTYPED
+                    self.references[frame] -= 1
+                    return False
+                if self.table.stamp[frame] == self.flushes:
+                    self.flush()
+            return True
+        if self.kind[frame] != kind:
+            return False
+        self.uses[frame] = uses + 1
+        self.references[frame] = count + 1
+        return True
+
+    def put_typed(self, frame):
+        assert frame >= 0
+        uses = self.uses[frame] - 1
+        self.uses[frame] = uses
+        self.references[frame] -= 1
+        if uses == 0:
+            kind = self.kind[frame]
+            self.kind[frame] = UNTYPED
+            if kind == WRITABLE:
+                self.table.stamp[frame] = self.flushes
+            elif kind == L1:
+                self.drop_l1(frame, ENTRIES)
+            elif kind == L2:
+                self.drop_l2(frame, FIRST_RESERVED_SLOT)
+
+    # -- what tables contain
+
+    def check(self, frame, kind):
+        """Takes the references that the contents of a new table make."""
+        if kind == L1:
+            return self.check_l1(frame)
+        if kind == L2:
+            return self.check_l2(frame)
+        return check_frame(self.memory, frame)
+
+    def check_l1(self, frame):
+        memory = self.memory
+        at = frame * FRAME
+        self.work += ENTRIES
+        for k in range(ENTRIES):
+            entry = memory.read32(at + 4 * k)
+            if entry & PRESENT and not self.get_l1_entry(entry):
+                self.drop_l1(frame, k)
+                return False
+        return True
+
+    def drop_l1(self, frame, count):
+        """Drops the references of the first entries."""
+        memory = self.memory
+        at = frame * FRAME
+        self.work += count
+        for k in range(count):
+            entry = memory.read32(at + 4 * k)
+            if entry & PRESENT:
+                self.put_l1_entry(entry)
+
+    def check_l2(self, frame):
+        memory = self.memory
+        at = frame * FRAME
+        self.work += ENTRIES
+        for k in range(FIRST_RESERVED_SLOT):
+            entry = memory.read32(at + 4 * k)
+            if entry & PRESENT and not self.get_l2_entry(entry):
+                self.drop_l2(frame, k)
+                return False
+        for k in range(FIRST_RESERVED_SLOT, ENTRIES):
+            entry = 0
+            if k == M2P_SLOT:
+                entry = self.table.m2p_table | PRESENT | ACCESSED
+            elif k == PRIVATE_SLOT:
+                entry = self.private_table | PRESENT | ACCESSED
+            memory.write32(at + 4 * k, entry)
+        return True
+
+    def drop_l2(self, frame, count):
+        memory = self.memory
+        at = frame * FRAME
+        self.work += count
+        for k in range(count):
+            entry = memory.read32(at + 4 * k)
+            if entry & PRESENT:
+                self.put_typed(entry >> 12)
+
+    def get_l1_entry(self, entry):
+        """The reference of a present entry of a page table."""
+        if entry & ENTRY_FORBIDDEN:
+            return False
+        if entry & WRITE:
+            return self.get_typed(entry >> 12, WRITABLE)
+        return self.get(entry >> 12)
+
+    def put_l1_entry(self, entry):
+        if entry & WRITE:
+            self.put_typed(entry >> 12)
+        else:
+            self.put(entry >> 12)
+
+    def get_l2_entry(self, entry):
+        if entry & ENTRY_FORBIDDEN:
+            return False
+        return self.get_typed(entry >> 12, L1)
+
+    # -- changing tables in use; False, with nothing changed, if that is refused
+
+    def write_entry(self, at, value):
+        """Changes the entry at a machine address, which must be in a frame of the domain's that is a table."""
+        frame = at >> 12
+        if at & 3 or not self.owns(frame) or self.uses[frame] == 0:
+            return False
+        kind = self.kind[frame]
+        if kind == L1:
+            return self.write_l1_entry(at, value)
+        if kind == L2:
+            return self.write_l2_entry(at, value)
+        return False
+
+    def write_l1_entry(self, at, value):
+        old = self.memory.read32(at)
+        if old & PRESENT and value & PRESENT and (old ^ value) & (PAGE | WRITE) == 0:
+            if value & ENTRY_FORBIDDEN:
+                return False
+            self.memory.write32(at, value)
+            return True
+        if value & PRESENT and not self.get_l1_entry(value):
+            return False
+        self.memory.write32(at, value)
+        if old & PRESENT:
+            self.put_l1_entry(old)
+        return True
+
+    def write_l2_entry(self, at, value):
+        if (at & 0xfff) >> 2 >= FIRST_RESERVED_SLOT:
+            return False
+        if value & PRESENT and not self.get_l2_entry(value):
+            return False
+        old = self.memory.read32(at)
+        self.memory.write32(at, value)
+        if old & PRESENT:
+            self.put_typed(old >> 12)
+        return True
+
+    def pin(self, frame, kind):
+        if not self.owns(frame) or self.table.pinned[frame] or not self.get_typed(frame, kind):
+            return False
+        self.table.pinned[frame] = True
+        return True
+
+    def unpin(self, frame):
+        if not self.owns(frame) or not self.table.pinned[frame]:
+            return False
+        self.table.pinned[frame] = False
+        self.put_typed(frame)
+        return True
+
+    def set_base(self, frame):
+        """A new page directory."""
+        if not self.get_typed(frame, L2):
+            return False
+        old = self.base
+        self.base = frame
+        self.flush()
+        if old != NO_FRAME:
+            self.put_typed(old)
+        return True

@@ -1,0 +1,111 @@
+"""A paravirtual domain: a kernel in ring 1 of VMX non-root operation that knows the hypervisor, and asks it by hypercalls."""
+from hyper.board.machine import jumps_to_itself
+from hyper.options import PARA
+from hyper.vmm.domain import Domain, NOT_MAPPED
+from hyper.vmm.para import exit_dispatch
+from hyper.vmm.para.bounce import Bounce
+from hyper.vmm.para.descriptor_tables import DescriptorTables
+from hyper.vmm.para.direct_paging import DirectPaging
+from hyper.vmm.para.events import Events
+from hyper.vmm.para.frame_table import NO_PAGE
+from hyper.vmm.para.guest_time import GuestTime
+from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
+from hyper.vmm.para.linear_memory import LinearMemory
+from hyper.vmm.para.traps import Traps
+from hyper.vmx import fields
+from hyper.walk import CR0_PAGING, walk
+
+OWN_FRAMES = 4                  # of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info
+
+
+class ParaDomain(Domain):
+    """`interface` is the Interface that the kernel was written for, `table` the FrameTable, `clock` machine time, `frames` the FrameAllocator
+    that pages come from and go to, `own` the machine addresses of OWN_FRAMES cleared frames."""
+    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'arguments']
+
+    technique = PARA
+
+    def __init__(self, number, name, vmx, interface, table, clock, frames, own, sink, host):
+        Domain.__init__(self, number, name, vmx, own[0], host, interface.count)
+        self.interface = interface
+        self.sink = sink
+        self.frames = frames
+        self.shared_frame = own[3] // FRAME
+        self.first_frame = 0            # of its pages at the beginning, which follow each other
+        self.pages = 0
+        self.most_pages = 0
+        self.arguments = [0] * CALL_ARGUMENTS
+        self.in_multicall = False
+        self.descriptors_changed = False
+        self.paging = DirectPaging(number, table, vmx, own[1])
+        self.linear = LinearMemory(self.paging)
+        self.tables = DescriptorTables(self.paging, self.linear, own[2])
+        self.traps = Traps(table.memory, own[2])
+        self.events = Events(self, table.memory, own[3])
+        self.times = GuestTime(self, clock, table.memory, own[3], interface.layout)
+        self.bounce = Bounce(self)
+        table.give(self.shared_frame, number, NO_PAGE)
+
+    # -- running
+
+    def load(self):
+        Domain.load(self)
+        self.times.resume()
+        self.events.deliver()
+
+    def save(self):
+        Domain.save(self)
+        if self.alive:
+            self.times.pause()
+
+    def handle_exit(self, reason):
+        exit_dispatch.dispatch(self, reason)
+        if self.alive:
+            self.events.deliver()
+
+    def call(self, number):
+        """Makes the hypercall with `arguments`; the result is negative for an error, or CONTINUE."""
+        interface = self.interface
+        if number < 0 or number >= interface.count:
+            return -ENOSYS
+        self.hypercalls[number] += 1
+        return interface.handlers[number](self)
+
+    def event_sent(self):
+        if self.asleep:
+            if self.events.wanted():
+                self.wake()
+        elif self.inside and self.events.is_due():
+            self.host.domain_interrupted(self)
+
+    def end(self, status, why):
+        if self.alive:
+            self.times.end()
+        Domain.end(self, status, why)
+
+    def is_stuck(self):
+        vmx = self.vmx
+        if self.events.can_come() or vmx.vmread(fields.GUEST_CS_SELECTOR) & 3 == 3:
+            return False
+        at = self.linear_eip()
+        return jumps_to_itself(self.linear.read32(at), self.linear.read32((at - 2) & M32))
+
+    # -- telling
+
+    def hypercall_name(self, number):
+        return self.interface.names[number]
+
+    def linear_to_machine(self, address):
+        address &= M32
+        if address >= HYPERVISOR:
+            return NOT_MAPPED
+        machine = walk(self.paging.memory, CR0_PAGING, self.paging.base * FRAME, 0, address)
+        if machine < 0:
+            return NOT_MAPPED
+        return machine
+
+    def physical_to_machine(self, address):
+        frame = self.first_frame + address // FRAME
+        if address < 0 or address >= self.most_pages * FRAME or not self.paging.owns(frame):
+            return NOT_MAPPED
+        return frame * FRAME + address % FRAME

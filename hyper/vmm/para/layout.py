@@ -1,0 +1,114 @@
+"""The numbers and layouts of the guest interface: Xen 1.0 of October 2003, and 1.2 where it differs.
+
+All fields are little-endian; 64-bit ones are aligned to 4 bytes. Offsets are in bytes.
+"""
+
+FRAME = 4096
+PAGE = 0xfffff000
+M32 = 0xffffffff
+
+# -- linear addresses. The guest's segments reach to the end of the machine-to-physical table, which it may read.
+HYPERVISOR = 0xfc000000         # nothing at or above it is the guest's to map
+M2P = 0xfc000000
+PRIVATE = 0xfc400000            # of the hypervisor, one table of each domain: descriptor tables and TSS
+SEGMENT_END = PRIVATE           # no segment of a guest reaches to it
+GDT = PRIVATE
+LDT = PRIVATE + 0x10000
+IDT = PRIVATE + 0x20000
+TSS = IDT + 0x800
+TABLE_PAGES = 16                # of a descriptor table with the most entries
+FIRST_RESERVED_SLOT = HYPERVISOR >> 22          # in a page directory
+M2P_SLOT = M2P >> 22
+PRIVATE_SLOT = PRIVATE >> 22
+
+# -- page-table entries
+PRESENT, WRITE, USER, ACCESSED, DIRTY, LARGE_OR_PAT, GLOBAL = 0x01, 0x02, 0x04, 0x20, 0x40, 0x80, 0x100
+ENTRY_FORBIDDEN = LARGE_OR_PAT | GLOBAL         # in a present entry of any level
+ENTRIES = 1024
+
+# -- descriptors
+MOST_DESCRIPTORS = 8192
+FIRST_RESERVED_DESCRIPTOR = 256
+LAST_RESERVED_DESCRIPTOR = 295
+KERNEL_CS, KERNEL_DS, USER_CS, USER_DS = 0x0819, 0x0821, 0x082b, 0x0833
+FLAT_LIMIT = SEGMENT_END - 1
+KERNEL_RING = 1
+
+# -- error numbers, negative in EAX
+EPERM, ENOMEM, EFAULT, EINVAL, ENOSYS = 1, 12, 14, 22, 38
+
+MOST_WORK = 32768               # table entries, requests and bytes that one VM exit goes through before the guest is run again
+CONTINUE = 1 << 40              # in place of a result: the hypercall is made again, with arguments that say what remains
+
+# -- requests of pt_update: two low bits of `ptr`, low 8 bits of `val`
+NORMAL, UNCHECKED, MACHINE_TO_PHYSICAL, EXTENDED = range(4)
+PIN_L1, PIN_L2, PIN_L3, PIN_L4, UNPIN, NEW_BASE, FLUSH_TLB, INVALIDATE, SET_LDT = range(9)
+REQUEST_SIZE = 8
+# flags of update_va_mapping
+UPDATE_FLUSH, UPDATE_INVALIDATE = 1, 2
+
+# -- trap_info
+TRAP_INFO_SIZE = 8
+TRAP_DPL, TRAP_MASKS_EVENTS = 3, 4
+FIRST_FAST_TRAP = 32            # below are the exceptions
+HYPERCALL_VECTOR = 0x82
+
+# -- multicall
+CALL_SIZE = 32
+CALL_ARGUMENTS = 7
+CALL_RESULT = 6 * 4             # the sixth argument, which no hypercall has
+
+# -- events
+EVENT_BLOCK, EVENT_TIMER, EVENT_DIE, EVENT_DEBUG, EVENT_NETWORK, EVENT_KEYBOARD = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+EVENT_STOP, EVENT_CHANNEL, EVENT_BLOCK_UPDATE = 0x40, 0x80, 0x100       # 1.2
+MASTER = 1 << 31                # of events_mask
+ANY_EVENT = MASTER - 1
+
+# -- shared_info, the part that all versions have
+EVENTS = 0
+EVENTS_MASK = 4
+
+# -- start_info flags
+PRIVILEGED, OWNS_CONSOLE = 1, 2
+
+# -- sched_op of 1.2
+SCHEDULE_YIELD, SCHEDULE_EXIT, SCHEDULE_STOP = range(3)
+
+# -- dom_mem_op {op, size, list of frames}: the balloon's deflation asks for memory, its inflation gives it back
+MEMORY_MORE, MEMORY_LESS = range(2)
+
+
+class Layout(object):
+    """Where the fields of start_info and shared_info are in one version; NONE for those that it does not have."""
+    _immutable_ = True
+
+    def __init__(self, shared_is_machine, nr_pages, shared_info, pt_base, mod_start, mod_len, dom_id, flags, command_line, time_version,
+                 time_version_again, rdtsc_bitshift):
+        self.shared_is_machine = shared_is_machine      # shared_info is given by its machine address, and not mapped
+        self.nr_pages = nr_pages
+        self.shared_info = shared_info
+        self.pt_base = pt_base
+        self.mod_start = mod_start
+        self.mod_len = mod_len
+        self.dom_id = dom_id
+        self.flags = flags
+        self.command_line = command_line
+        self.time_version = time_version
+        self.time_version_again = time_version_again
+        # from here on the fields of the times follow each other in all versions
+        self.rdtsc_bitshift = rdtsc_bitshift
+        self.cpu_freq = rdtsc_bitshift + 4
+        self.system_time = rdtsc_bitshift + 12
+        self.st_timestamp = rdtsc_bitshift + 20
+        self.tv_sec = rdtsc_bitshift + 24
+        self.tv_usec = rdtsc_bitshift + 28
+        self.wc_timestamp = rdtsc_bitshift + 32
+        self.domain_time = rdtsc_bitshift + 40
+        self.wall_timeout = rdtsc_bitshift + 48
+        self.domain_timeout = rdtsc_bitshift + 56
+
+
+NONE = -1
+LAYOUT_1_0 = Layout(False, 0, 4, 8, 12, 16, 104, 108, 112, 8, NONE, 12)
+# events and their mask are followed by two bitmaps of 1024 event channels, each with a selector word, and the first version word
+LAYOUT_1_2 = Layout(True, 0, 4, 16, 20, 24, 8, 12, 28, 272, 340, 276)
