@@ -4,10 +4,11 @@ from hyper.board.machine import Machine, Receiver
 from hyper.cpu import system as processor
 from hyper.cpu.system import InterruptController, STOP_VMEXIT
 from hyper.errors import UserError
-from hyper.options import FULL, MB
+from hyper.options import MB, PARA
 from hyper.vmm.domain import Host
 from hyper.vmm.frames import FRAME, FrameAllocator, NONE
 from hyper.vmm.full import build as full
+from hyper.vmm.para import build as para
 from hyper.vmm.scheduler import Scheduler
 from hyper.vmx import host
 from hyper.vmx.operation import SUCCEED
@@ -62,6 +63,7 @@ class Hypervisor(Host):
         self.interrupts = HostInterrupts()
         self.system.interrupts = self.interrupts
         self.frames = FrameAllocator(self.memory, FIRST_FRAME)
+        self.frame_table = None         # what paravirtual domains share, once there is one
         self.scheduler = Scheduler(self.clock, self)
         self.domains = []
         self.living = 0
@@ -73,7 +75,10 @@ class Hypervisor(Host):
     def create(self, config):
         """Makes a domain that can run; raises UserError."""
         number = len(self.domains)
-        domain = full.build(self, config, number)
+        if config.mode == PARA:
+            domain = para.build(self, config, number)
+        else:
+            domain = full.build(self, config, number)
         self.domains.append(domain)
         self.living += 1
         self.scheduler.add(domain)
@@ -207,8 +212,15 @@ class Hypervisor(Host):
 def machine_memory(configs):
     """The machine memory that such domains need, in bytes; raises UserError if that is more than a machine can have."""
     total = FIRST_FRAME
+    shared = 0
     for config in configs:
-        total += full.memory_needed(config)
-        if total > MOST_MACHINE_MEMORY:
+        if config.mode == PARA:
+            total += para.memory_needed(config)
+            shared = para.shared_memory(total)
+        else:
+            total += full.memory_needed(config)
+        if total + shared > MOST_MACHINE_MEMORY:
             raise UserError("all domains together need more than %dM; give less --memory or fewer --copies" % (MOST_MACHINE_MEMORY // MB))
-    return total
+    if shared > 0:
+        shared = para.shared_memory(total)
+    return total + shared

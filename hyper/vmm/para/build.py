@@ -18,7 +18,7 @@ from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
-from hyper.vmm.para.interface import Interface, XEN_1_0, XEN_1_2
+from hyper.vmm.para.interface import XEN_1_0
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, USER, WRITE
 
 ESI = 6
@@ -35,7 +35,7 @@ def memory_needed(config):
 def shared_memory(machine_memory):
     """Bytes that the hypervisor needs beside, once there is a paravirtual domain, for a machine with so much memory for domains."""
     frames = machine_memory // FRAME
-    return frames_wanted(frames + frames_wanted(frames) + 1) * FRAME
+    return frames_wanted(frames + frames_wanted(frames) + 2) * FRAME
 
 
 def make_table(hypervisor):
