@@ -1,0 +1,1 @@
+"""What each way to run a kernel costs, measured: `guestkit bench`."""
