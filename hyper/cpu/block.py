@@ -148,15 +148,14 @@ class CodeCache(CodeWatcher):
         assert slot >= 0
         self.itlb[slot] = self.nowhere
 
-    def decoded(self, page, address, size):
-        """Remember that bytes of a page have been decoded."""
+    def decoded(self, page, first, end):
+        """Remember that bytes of a page have been decoded: from offset `first` to before `end`."""
         code = self.frames.get(page.frame, None)
         if code is not None:
-            first = (address & 0xfff) // LINE
-            last = ((address & 0xfff) + size - 1) // LINE
-            while first <= last and first < 64:
-                code.lines |= line_bit(first)
-                first += 1
+            line = first // LINE
+            while line * LINE < end:
+                code.lines |= line_bit(line)
+                line += 1
 
     def code_written(self, address, size):
         frame = address & PAGE

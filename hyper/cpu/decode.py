@@ -23,6 +23,7 @@ from hyper.cpu.operations.operands import Immediate, Register32, Memory, registe
 
 M32 = 0xffffffff
 LONGEST = 15            # bytes of an instruction
+SHARED_LENGTH = 7       # of those that may be shared: what fits into a word, with the length
 MOST = 64               # operations of a block
 NO_REPEAT, REPNE, REP = 0, 0xf2, 0xf3
 
@@ -58,6 +59,7 @@ class Decoder(object):
         """Start an instruction."""
         self.start = self.eip
         self.length = 0
+        self.bytes = 0
         self.operand_size = 4 if self.mode.code32 else 2
         self.address32 = self.mode.code32
         self.segment = -1
@@ -80,10 +82,20 @@ class Decoder(object):
             page = self.tail
             if page is self.mode.fault_page:
                 raise BadFetch(address)
-        self.system.code.decoded(page, address, 1)
         self.eip += 1
         self.length += 1
-        return code_byte(self.system.memory, page, address)
+        byte = code_byte(self.system.memory, page, address)
+        self.bytes = (self.bytes << 8) | byte
+        return byte
+
+    def mark_decoded(self, address):
+        """Tell the code cache which bytes have been read, from linear `address` on: a write to them must be noticed. An instruction that could not be
+        read whole counts as the longest."""
+        code = self.system.code
+        end = (address & 0xfff) + ((self.eip - (address - self.mode.cs_base)) & M32) + LONGEST
+        code.decoded(self.page, address & 0xfff, min(end, 0x1000))
+        if self.tail is not None:
+            code.decoded(self.tail, 0, LONGEST)
 
     def i8(self):
         return signed(self.u8(), 1)
@@ -392,7 +404,7 @@ def d_exchange_accumulator(d, opcode):
     """90-97; 90 is NOP, F3 90 is PAUSE."""
     if opcode == 0x90:
         if d.repeat == REP:
-            return Y.Pause(d.eip)
+            return Y.Pause()
         return M.Nop()
     return M.Exchange(register(opcode & 7, d.operand_size), register(0, d.operand_size))
 
@@ -685,11 +697,11 @@ def d_unary(d, opcode):
 
 
 def d_cli(d, opcode):
-    return Y.DisableInterrupts(d.eip)
+    return Y.DisableInterrupts()
 
 
 def d_sti(d, opcode):
-    return Y.EnableInterrupts(d.eip)
+    return Y.EnableInterrupts()
 
 
 def d_direction(d, opcode):
@@ -741,10 +753,10 @@ def d_group_6(d, opcode):
         return Y.StoreSystemSegment(d.rm_operand(d.operand_size if d.mod == 3 else 2), d.reg)
     if d.reg < 4:
         operand = d.rm_operand(2)
-        return Y.LoadSystemSegment(d.eip, d.reg, operand)
+        return Y.LoadSystemSegment(d.reg, operand)
     if d.reg < 6:
         operand = d.rm_operand(2)
-        return Y.VerifySegment(d.eip, d.reg == 5, operand)
+        return Y.VerifySegment(d.reg == 5, operand)
     raise Undefined()
 
 
@@ -760,7 +772,7 @@ def d_group_7(d, opcode):
         return Y.StoreTable(d.only_memory(4), kind)
     if kind < 4:
         operand = d.only_memory(4)
-        return Y.LoadTable(d.eip, operand, kind - 2, d.operand_size)
+        return Y.LoadTable(operand, kind - 2, d.operand_size)
     if kind == 4:
         size = d.operand_size if d.mod == 3 else 2
         return Y.StoreMachineStatus(d.rm_operand(size), size)
@@ -778,30 +790,30 @@ def d_lar(d, opcode):
     d.only_protected()
     d.modrm()
     operand = d.rm_operand(2)
-    return Y.LoadRights(d.eip, opcode == 3, d.reg_operand(d.operand_size), operand, d.operand_size)
+    return Y.LoadRights(opcode == 3, d.reg_operand(d.operand_size), operand, d.operand_size)
 
 
 def d_simple_system(d, opcode):
     """0F 06 CLTS, 08 INVD, 09 WBINVD, 30 WRMSR, 31 RDTSC, 32 RDMSR, 33 RDPMC, 34 SYSENTER, 35 SYSEXIT, A2 CPUID."""
     if opcode == 0x06:
-        return Y.ClearTaskSwitched(d.eip)
+        return Y.ClearTaskSwitched()
     if opcode == 0x08:
-        return Y.InvalidateCaches(d.eip)
+        return Y.InvalidateCaches()
     if opcode == 0x09:
-        return Y.WriteBackCaches(d.eip)
+        return Y.WriteBackCaches()
     if opcode == 0x30:
         return Y.WriteMSR(d.eip)
     if opcode == 0x31:
-        return Y.ReadTimeStamp(d.eip)
+        return Y.ReadTimeStamp()
     if opcode == 0x32:
-        return Y.ReadMSR(d.eip)
+        return Y.ReadMSR()
     if opcode == 0x33:
-        return Y.ReadPerformanceCounter(d.eip)
+        return Y.ReadPerformanceCounter()
     if opcode == 0x34:
         return Y.SystemEnter(d.eip)
     if opcode == 0x35:
         return Y.SystemExit(d.eip)
-    return Y.Identify(d.eip)
+    return Y.Identify()
 
 
 def d_hint_nop(d, opcode):
@@ -816,11 +828,11 @@ def d_move_control(d, opcode):
     """0F 20-23: MOV to and from CRn, DRn; mod is ignored."""
     d.modrm()
     if opcode == 0x20:
-        return Y.MoveFromControl(d.eip, d.rm, d.reg)
+        return Y.MoveFromControl(d.rm, d.reg)
     if opcode == 0x22:
         return Y.MoveToControl(d.eip, d.rm, d.reg)
     if opcode == 0x21:
-        return Y.MoveFromDebug(d.eip, d.rm, d.reg)
+        return Y.MoveFromDebug(d.rm, d.reg)
     return Y.MoveToDebug(d.eip, d.rm, d.reg)
 
 
@@ -1091,7 +1103,10 @@ def decode_instruction(d):
     if len(d.system.breakpoints) and d.honours_breakpoints and ((d.start + d.mode.cs_base) & M32) in d.system.breakpoints:
         return B.Stop(d.start)
     try:
-        return decode_operation(d)
+        operation = decode_operation(d)
+        if d.length <= SHARED_LENGTH and not operation.ends_block:
+            operation = d.mode.share((d.length << 56) | d.bytes, operation)
+        return operation
     except Undefined:
         return B.Faulting(d.start, faults.UD, faults.NO_ERROR_CODE)
     except BeyondLimit:
@@ -1109,6 +1124,12 @@ def decode_block(page, address):
         eip = (address - page.mode.cs_base) & M32
         return Block(page, address, [], B.Unfetchable(eip, address), [eip, eip], None, False)
     d = Decoder(page, address)
+    block = decode_operations(d, page, address)
+    d.mark_decoded(address)
+    return block
+
+
+def decode_operations(d, page, address):
     ops = []
     starts = []
     check_after_next = False
@@ -1145,6 +1166,7 @@ def decode_single(page, address):
     d.honours_breakpoints = False
     before = d.eip
     operation = decode_instruction(d)
+    d.mark_decoded(address)
     if operation.ends_block:
         assert isinstance(operation, B.Terminator)
         return Block(page, address, [], operation, [before, d.eip], None, False)

@@ -11,6 +11,7 @@ from hyper.board import raw
 from hyper.cpu.faults import GuestFault, GP, SS as FAULT_SS
 
 ES, CS, SS, DS, FS, GS, LDTR, TR = range(8)
+MOST_SHARED = 1 << 16
 CHECKED = -1            # in place of a segment: the limit has been checked
 
 TLB_ENTRIES = 1024
@@ -26,7 +27,7 @@ class Mode(object):
     """cpl: 0-3; user: accesses are user-mode ones (CPL 3); code32, stack32: default sizes of CS and SS; flat: ES, SS and DS start at 0, can be
     read and written, and have one limit; flat_limit: that limit; protected: CR0.PE; vm86: EFLAGS.VM; cs_base, cs_limit: of CS."""
     _immutable_fields_ = ['system', 'storage', 'tlb', 'cpl', 'user', 'code32', 'stack32', 'flat', 'flat_limit', 'protected', 'vm86', 'cs_base',
-                          'cs_limit', 'sp_mask', 'pages']
+                          'cs_limit', 'sp_mask', 'pages', 'operations']
 
     def __init__(self, system, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
         self.system = system
@@ -44,11 +45,23 @@ class Mode(object):
         self.cs_limit = cs_limit
         self.sp_mask = 0xffffffff if stack32 else 0xffff
         self.pages = {}
+        self.operations = {}
         self.fault_page = None
 
     def same(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
         return (self.cpl == cpl and self.code32 == code32 and self.stack32 == stack32 and self.flat == flat and self.flat_limit == flat_limit and
                 self.protected == protected and self.vm86 == vm86 and self.cs_base == cs_base and self.cs_limit == cs_limit)
+
+    def share(self, instruction, operation):
+        """An operation equal to this one, for the same bytes (packed with their length into a word). It matters to the host's caches: in code that is
+        run seldom, most instructions have been seen elsewhere."""
+        known = self.operations.get(instruction, None)
+        if known is not None:
+            return known
+        if len(self.operations) >= MOST_SHARED:
+            self.operations.clear()
+        self.operations[instruction] = operation
+        return operation
 
     # -- linear memory; `segment` is the flat segment whose limit a miss must check, or CHECKED
 

@@ -9,7 +9,7 @@ from hyper.cpu.faults import GuestFault, Breakpoint
 
 
 class Operation(object):
-    """An instruction in the middle of a block."""
+    """An instruction in the middle of a block. It knows nothing of where it stands, so equal instructions can share one (`Mode.share`)."""
     ends_block = False
     far = False             # mode, page or stop request may have changed after it
     checks = False          # events are looked at behind it, even if it goes forward
@@ -69,10 +69,6 @@ class Indirect(Terminator):
 
 class SlowOperation(Operation):
     """An instruction done by a slow path that changes neither mode nor flow."""
-    _immutable_fields_ = ['next']
-
-    def __init__(self, next_eip):
-        self.next = next_eip
 
     def execute(self, cpu, mode):
         system = mode.system

@@ -95,8 +95,7 @@ class LoadSystemSegment(SlowOperation):
     """LLDT (2), LTR (3)."""
     _immutable_fields_ = ['kind', 'source']
 
-    def __init__(self, next_eip, kind, source):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, kind, source):
         self.kind = kind
         self.source = source
 
@@ -113,8 +112,7 @@ class VerifySegment(SlowOperation):
     """VERR, VERW."""
     _immutable_fields_ = ['write', 'source']
 
-    def __init__(self, next_eip, write, source):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, write, source):
         self.write = write
         self.source = source
 
@@ -131,8 +129,7 @@ class LoadRights(SlowOperation):
     """LAR, or LSL if `limit`."""
     _immutable_fields_ = ['limit', 'target', 'source', 'size']
 
-    def __init__(self, next_eip, limit, target, source, size):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, limit, target, source, size):
         self.limit = limit
         self.target = target
         self.source = source
@@ -332,8 +329,7 @@ class EnableInterrupts(SlowOperation):
 class MoveFromControl(SlowOperation):
     _immutable_fields_ = ['register', 'number']
 
-    def __init__(self, next_eip, register, number):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, register, number):
         self.register = register
         self.number = number
 
@@ -356,8 +352,7 @@ class MoveToControl(SlowTerminator):
 class MoveFromDebug(SlowOperation):
     _immutable_fields_ = ['register', 'number']
 
-    def __init__(self, next_eip, register, number):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, register, number):
         self.register = register
         self.number = number
 
@@ -403,8 +398,7 @@ class LoadTable(SlowOperation):
     """LGDT (0), LIDT (1); 16-bit operands load 24 bits of base."""
     _immutable_fields_ = ['source', 'kind', 'size']
 
-    def __init__(self, next_eip, source, kind, size):
-        SlowOperation.__init__(self, next_eip)
+    def __init__(self, source, kind, size):
         self.source = source
         self.kind = kind
         self.size = size
