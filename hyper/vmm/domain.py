@@ -3,6 +3,8 @@
 A technique is a subclass: it says what happens before an entry (`prepare`) and after an exit (`handle_exit`), which of its addresses are
 which machine addresses, and what the guest believes its control registers to be.
 """
+from rpython.rlib.objectmodel import we_are_translated
+
 from hyper.cpu.system import STOP_VMEXIT
 from hyper.cpu.x87 import X87
 from hyper.vmx import fields, host
@@ -159,9 +161,20 @@ class Domain(object):
                 break
             reason = vmx.vmread(fields.EXIT_REASON)
             self.note_exit(reason)
-            self.handle_exit(reason)
+            self.handle(reason)
         self.save()
         return stop
+
+    def handle(self, reason):
+        """Handles an exit. Should the VMM itself fail, then only this domain pays for it."""
+        try:
+            self.handle_exit(reason)
+        except MemoryError:
+            self.die('the host has not enough memory')
+        except Exception:
+            if not we_are_translated():
+                raise
+            self.die('the hypervisor failed; this is its error, not the guest\'s')
 
     def load(self):
         """Puts into the processor what the VMCS does not hold."""

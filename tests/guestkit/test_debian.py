@@ -15,7 +15,7 @@ HYPER = pathlib.Path(os.environ.get('HYPER', debian.ROOT / 'bin' / 'hyper'))
 MODES = {
     'native': ['--mode', 'native'],
     'full-vtlb': ['--mode', 'full', '--mmu', 'vtlb'],
-    'full-ept': ['--mode', 'full', '--mmu', 'ept', '--cpu', 'nehalem'],
+    'full-ept': ['--mode', 'full', '--mmu', 'ept'],
 }
 SCREEN = re.compile(rb'\x1b\[[0-9;?]*[A-Za-z]')
 
@@ -55,7 +55,7 @@ def run_until(path, mode, words, pattern, seconds):
 @modes
 def test_memtest_completes_its_first_two_tests_without_errors(mode):
     path = image('memtest86+', 'memtest86+ia32.bin')
-    text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200'], rb'#(?:[2-9]|10) +\[', 300)
+    text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200 nopause'], rb'#(?:[2-9]|10) +\[', 300)
     assert b'Memtest86+ v' in text
     assert not re.search(rb'Errors: *[1-9]', text)
 
