@@ -1,0 +1,17 @@
+/* What the files of this back end offer one another. */
+#ifndef PARA_H
+#define PARA_H
+
+#include "kernel.h"
+#include "xen.h"
+
+extern struct start_info *start_info;
+extern struct shared_info *shared_info;
+
+void ask(u32 number, u32 a, u32 b, u32 c, u32 d);       /* a hypercall that must succeed */
+void paging_start(void);                                /* paging.c */
+void paging_load(u32 *directory, void *stack_top);
+void traps_start(void);                                 /* traps.c */
+void events_take(void);                                 /* events.c */
+
+#endif

@@ -1,0 +1,116 @@
+/* The hypervisor's interface, as in Xen 1.0 of October 2003: numbers, layouts, and the instruction that asks. Included by C and by assembly;
+ * needs nothing of this kernel, so other guests can use it. */
+#ifndef XEN_H
+#define XEN_H
+
+/* A hypercall's number goes into EAX, its arguments into EBX, ECX, EDX, ESI, EDI; the result, or minus an error number, comes back in
+ * EAX and all else is kept. Images of 2003 used the interrupt. */
+#ifdef HYPERCALL_INT82
+#define HYPERCALL_INSTRUCTION "int $0x82"
+#else
+#define HYPERCALL_INSTRUCTION ".byte 0x0f, 0x01, 0xc1"         /* VMCALL */
+#endif
+
+#define XEN_SET_TRAP_TABLE 0    /* (struct trap_info *) */
+#define XEN_PT_UPDATE 1         /* (struct pt_request *, count) */
+#define XEN_CONSOLE_WRITE 2     /* (text, size) */
+#define XEN_SET_GDT 3           /* (frame numbers *, entries) */
+#define XEN_STACK_SWITCH 4      /* (ss, esp): where entries from ring 3 build their frames */
+#define XEN_SET_CALLBACKS 5     /* (event cs, event eip, failsafe cs, failsafe eip) */
+#define XEN_FPU_TASKSWITCH 7    /* (): the next floating-point instruction traps */
+#define XEN_YIELD 8             /* (): sleeps until there is an event that is not masked, whatever the master bit says */
+#define XEN_EXIT 9              /* () */
+#define XEN_UPDATE_DESCRIPTOR 15        /* (machine address, low word, high word) */
+#define XEN_SET_FAST_TRAP 16    /* (vector) */
+#define XEN_MULTICALL 18        /* (struct multicall_entry *, count) */
+#define XEN_UPDATE_VA_MAPPING 20        /* (page number, entry, flags) */
+
+/* pt_update: the two low bits of `ptr` say what to do. */
+#define PT_ENTRY 0              /* *ptr = val, an entry of a page table; ptr is virtual */
+#define PT_MACHINE_TO_PHYSICAL 2        /* of the frame at machine address ptr */
+#define PT_EXTENDED 3           /* the low 8 bits of `val` say what: */
+#define PT_PIN_L1 0             /* ptr is a machine address in these four */
+#define PT_PIN_L2 1
+#define PT_UNPIN 4
+#define PT_NEW_BASE 5
+#define PT_FLUSH_TLB 6
+#define PT_INVALIDATE 7         /* ptr is virtual */
+#define PT_SET_LDT 8            /* ptr is virtual, val >> 8 the number of entries */
+
+#define VA_FLUSH_TLB 1          /* flags of update_va_mapping */
+#define VA_INVALIDATE 2
+
+#define TRAP_RING_3 3           /* flags of trap_info: may be called from ring 3 by INT */
+#define TRAP_MASKS_EVENTS 4
+
+#define EVENT_TIMER 0x02u
+#define EVENT_DIE 0x04u
+#define EVENT_DEBUG 0x08u
+#define EVENTS_MASTER 0x80000000u       /* of events_mask: clear, no event is delivered */
+
+#define START_PRIVILEGED 1      /* flags of start_info */
+#define START_CONSOLE 2
+
+#define MACHINE_TO_PHYSICAL 0xfc000000  /* table of page numbers by frame number, readable by every domain */
+
+#define SHARED_EVENTS 0         /* offsets in shared_info for assembly */
+#define SHARED_EVENTS_MASK 4
+
+#ifndef __ASSEMBLER__
+
+typedef unsigned xen_u32;
+typedef unsigned long long __attribute__((aligned(4))) xen_u64;
+typedef long long __attribute__((aligned(4))) xen_s64;
+
+struct start_info {
+    xen_u32 nr_pages;
+    struct shared_info *shared_info;
+    xen_u32 *pt_base;                   /* virtual address of the page directory */
+    xen_u32 mod_start, mod_len;         /* virtual address and bytes of the module */
+    xen_u32 net_rings[8];
+    unsigned char net_vmac[8][6];
+    xen_u32 blk_ring, dom_id, flags;
+    char cmd_line[];
+};
+
+struct shared_info {
+    volatile xen_u32 events, events_mask;
+    volatile xen_u32 wc_version;        /* changes when a time has been changed */
+    xen_u32 rdtsc_bitshift;
+    xen_u64 cpu_freq;                   /* of the time stamp counter, in Hz */
+    volatile xen_s64 system_time;       /* ns, when bits rdtsc_bitshift to rdtsc_bitshift + 31 of the counter were st_timestamp */
+    volatile xen_u32 st_timestamp;
+    volatile xen_u32 tv_sec, tv_usec;
+    volatile xen_s64 wc_timestamp;
+    volatile xen_u64 domain_time;       /* as system_time, while the domain runs */
+    volatile xen_u64 wall_timeout, domain_timeout;      /* a timer event is sent then; 0 for none */
+    struct {
+        xen_u32 tx_req_prod, tx_resp_prod, tx_event, rx_req_prod, rx_resp_prod, rx_event;
+    } net_idx[8];
+    xen_u32 execution_context[17];
+};
+
+struct pt_request {
+    xen_u32 ptr, val;
+};
+
+struct trap_info {
+    unsigned char vector, flags;
+    unsigned short cs;
+    xen_u32 address;                    /* 0 ends the table */
+};
+
+struct multicall_entry {
+    xen_u32 op, args[7];                /* the result replaces args[5] */
+};
+
+static inline int hypercall(xen_u32 number, xen_u32 a, xen_u32 b, xen_u32 c, xen_u32 d)
+{
+    int result;
+
+    asm volatile(HYPERCALL_INSTRUCTION : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
+    return result;
+}
+
+#endif
+#endif
