@@ -193,6 +193,7 @@ class Hypervisor(Host):
         self.system.interrupt_changed()
 
     def domain_woke(self, domain):
+        self.machine.waiting = False    # a deadline of the same moment need not think that nothing can happen any more
         self.scheduler.add(domain)
 
     def domain_interrupted(self, domain):
