@@ -1,5 +1,6 @@
-/* `micro=NAME:COUNT`: does one thing of the back end COUNT times and switches the machine off. What it costs is to be measured from outside,
- * too: the kernel's own clock does not see a hypervisor's time. */
+/* `micro=NAME:COUNT` or `micro=NAME:COUNT:ROUNDS`: does one thing of the back end COUNT times, in each of some rounds, and switches the
+ * machine off. What it costs is to be measured from outside, too, from line to line: the kernel's own clock does not see a hypervisor's
+ * time. */
 
 #include "kernel.h"
 
@@ -8,7 +9,7 @@ void micro_run(const char *what)
     const struct micro *micro;
     const char *colon = strchr(what, ':');
     u32 length = colon ? (u32)(colon - what) : strlen(what), count = colon ? parse_number(colon + 1) : 1000;
-    u64 before;
+    u32 rounds = colon && strchr(colon + 1, ':') ? parse_number(strchr(colon + 1, ':') + 1) : 1;
 
     for (micro = machine_micros; micro->name; micro++)
         if (strlen(micro->name) == length && strncmp(micro->name, what, length) == 0)
@@ -20,8 +21,12 @@ void micro_run(const char *what)
         print("\n");
         machine_power_off(1);
     }
-    before = machine_clock();
-    micro->run(count);
-    print("micro %s %u %lu\n", micro->name, count, machine_clock() - before);
+    while (rounds-- > 0) {
+        u64 before;
+        print("begin %s\n", micro->name);
+        before = machine_clock();
+        micro->run(count);
+        print("bench %s %u %lu\n", micro->name, count, machine_clock() - before);
+    }
     machine_power_off(0);
 }
