@@ -13,7 +13,8 @@ from hyper.vmm.para.layout import FIRST_RESERVED_SLOT, FRAME
 from loader_parts import elf
 
 LOAD = 0xc0000000
-MEMORY = 1 << 20
+MB = 1 << 20
+MEMORY = MB
 PAGES = MEMORY // FRAME
 PAGE_OF_SHARED = PAGES          # its page number in the kernel's mapping
 DIRECTORY, TABLE, START_INFO = PAGES - 1, PAGES - 2, PAGES - 3

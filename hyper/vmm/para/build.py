@@ -65,6 +65,7 @@ def build(hypervisor, config, number):
     base = hypervisor.take_range(plan.pages, FRAME)
     domain = ParaDomain(number, config.name, hypervisor.vmx, interface_of(image), hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own,
                         config.sink, hypervisor)
+    domain.make_vmcs()              # before the first table is put into use
     fill(domain, plan, image, module, config.command_line, base // FRAME)
     start(domain, plan, image)
     return domain
@@ -158,8 +159,7 @@ def start_info(domain, plan, command_line):
 
 
 def start(domain, plan, image):
-    """The VMCS and the registers at the entry point."""
-    domain.make_vmcs()
+    """The registers at the entry point."""
     stack = plan.address(plan.start_info)
     setup.prepare(domain, image.entry, stack)
     domain.registers[ESI] = stack
