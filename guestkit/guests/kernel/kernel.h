@@ -33,9 +33,12 @@ struct area {
     u32 start, end;                             /* page aligned */
     u32 protection;
 };
-#define AREAS 24
+#define AREAS 16
+#define TABLES 32               /* so 128 MB, in few clusters */
 struct space {
     u32 *directory;
+    u32 *tables[TABLES];                        /* in the directory */
+    u32 table_count;
     int published;
     int count;
     struct area areas[AREAS];                   /* by rising address */
@@ -60,7 +63,7 @@ enum state { UNUSED, READY, RUNNING, SLEEPING, ENDED };
 struct queue {
     struct process *first, *last;
 };
-#define FILES 16
+#define FILES 24
 #define PROCESSES 64
 struct process {
     u32 *esp;                                   /* kernel stack, while it does not run */

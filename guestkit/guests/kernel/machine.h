@@ -68,8 +68,8 @@ void machine_start(void);
 u32 machine_frame(void *page);                                          /* frame address of a page */
 void *machine_page(u32 entry);                                          /* page of the frame in an entry */
 extern u32 *machine_kernel_directory;
-void machine_publish_space(u32 *directory);                             /* with the user tables in it */
-void machine_retire_space(u32 *directory);                              /* not loaded */
+void machine_publish_space(u32 *directory, u32 **tables, u32 count);    /* with the user tables in it */
+void machine_retire_space(u32 *directory, u32 **tables, u32 count);     /* not loaded */
 void machine_add_table(u32 *directory, u32 address, u32 *table);        /* publishes it, too */
 void machine_write_entry(u32 address, u32 *entry, u32 value);           /* of the loaded space */
 void machine_write_entries(void);

@@ -6,23 +6,34 @@ struct boot boot;
 
 #define WORDS 32
 
-/* `init=PATH` makes PATH the first process, with the words after it as its arguments; `micro=NAME:COUNT` measures the machine instead.
- * Without either /bin/init runs, and gets all words. */
+/* Words are separated by spaces; '...' and "..." keep theirs. */
 static u32 split(char *line, char **words)
 {
     u32 count = 0;
 
     for (;;) {
+        char *to, quote = 0;
         while (*line == ' ')
-            *line++ = 0;
+            line++;
         if (*line == 0 || count == WORDS)
             return count;
-        words[count++] = line;
-        while (*line && *line != ' ')
+        words[count++] = to = line;
+        for (; *line && (quote || *line != ' '); line++) {
+            if (*line == quote)
+                quote = 0;
+            else if (!quote && (*line == '\'' || *line == '"'))
+                quote = *line;
+            else
+                *to++ = *line;
+        }
+        if (*line)
             line++;
+        *to = 0;
     }
 }
 
+/* `init=PATH` makes PATH the first process, with the words after it as its arguments; `micro=NAME:COUNT` measures the machine instead.
+ * Without either /bin/init runs, and gets all words. */
 void kernel_main(void)
 {
     static char *words[WORDS + 1] = { "/bin/init" };

@@ -17,9 +17,10 @@ static u32 *make_entry(struct space *space, u32 address)
 
     if (entry)
         return entry;
-    table = page_take_zeroed();
+    table = space->table_count < TABLES ? page_take_zeroed() : NULL;
     if (!table)
         return NULL;
+    space->tables[space->table_count++] = table;
     if (space->published)
         machine_add_table(space->directory, address, table);
     else
@@ -131,7 +132,7 @@ int space_create(struct space *space)
 
 void space_publish(struct space *space)
 {
-    machine_publish_space(space->directory);
+    machine_publish_space(space->directory, space->tables, space->table_count);
     space->published = 1;
 }
 
@@ -184,13 +185,11 @@ void space_destroy(struct space *space)
     for (int i = 0; i < space->count; i++)
         each_page(space, space->areas[i].start, space->areas[i].end, drop_page, 0);
     if (space->published)
-        machine_retire_space(space->directory);
-    for (u32 i = 0; i < DIRECTORY_INDEX(USER_END); i++)
-        if (space->directory[i] & ENTRY_PRESENT)
-            page_drop(machine_page(space->directory[i]));
+        machine_retire_space(space->directory, space->tables, space->table_count);
+    for (u32 i = 0; i < space->table_count; i++)
+        page_drop(space->tables[i]);
     page_drop(space->directory);
-    space->directory = NULL;
-    space->count = 0;
+    memset(space, 0, sizeof *space);
 }
 
 void *space_new_page(struct space *space, u32 address)

@@ -35,14 +35,14 @@ void *machine_page(u32 entry)
     return (void *)((entry & ~ENTRY_FLAGS) + KERNEL_BASE);
 }
 
-void machine_publish_space(u32 *directory)
+void machine_publish_space(u32 *directory, u32 **tables, u32 count)
 {
-    (void)directory;
+    (void)directory, (void)tables, (void)count;
 }
 
-void machine_retire_space(u32 *directory)
+void machine_retire_space(u32 *directory, u32 **tables, u32 count)
 {
-    (void)directory;
+    (void)directory, (void)tables, (void)count;
 }
 
 void machine_add_table(u32 *directory, u32 address, u32 *table)

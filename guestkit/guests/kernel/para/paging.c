@@ -68,21 +68,19 @@ static void make_writable(void *page)
     request((u32)entry | PT_ENTRY, *entry | ENTRY_WRITE);
 }
 
-void machine_publish_space(u32 *directory)
+void machine_publish_space(u32 *directory, u32 **tables, u32 count)
 {
-    for (u32 i = 0; i < DIRECTORY_INDEX(USER_END); i++)
-        if (directory[i] & ENTRY_PRESENT)
-            make_read_only(machine_page(directory[i]));
+    for (u32 i = 0; i < count; i++)
+        make_read_only(tables[i]);
     make_read_only(directory);
     request(machine_frame(directory) | PT_EXTENDED, PT_PIN_L2);
 }
 
-void machine_retire_space(u32 *directory)
+void machine_retire_space(u32 *directory, u32 **tables, u32 count)
 {
     request(machine_frame(directory) | PT_EXTENDED, PT_UNPIN);
-    for (u32 i = 0; i < DIRECTORY_INDEX(USER_END); i++)
-        if (directory[i] & ENTRY_PRESENT)
-            make_writable(machine_page(directory[i]));
+    for (u32 i = 0; i < count; i++)
+        make_writable(tables[i]);
     make_writable(directory);
     send();
 }
