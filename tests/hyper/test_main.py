@@ -72,7 +72,8 @@ def test_the_final_state_is_json_in_a_file_and_tells_runs_apart(capfd, image, tm
     states = []
     for code in ('\x40', '\x40', '\x41', '\xff\x05\x00\x00\x20\x00'):             # inc %eax; inc %ecx; incl 0x200000
         path = str(tmpdir.join('state'))
-        assert hyper(capfd, 'run', image(kernel(code + out(0xf4, 7))), '--report', 'none', '--final-state', path) == (7, '', '')
+        assert hyper(capfd, 'run', image(kernel(code + out(0xf4, 7))), '--memory', '3M', '--report', 'none',
+                     '--final-state', path) == (7, '', '')
         states.append(json.load(open(path)))
     assert states[0] == states[1]
     assert states[0]['status'] == 7 and states[0]['instructions'] == 4 and states[0]['registers']['eip'] == 0x100008
