@@ -8,6 +8,7 @@ from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.loader.file import ImageFile
 from hyper.vmm.hypervisor import Hypervisor
+from hyper.vmm.para import setup
 from hyper.vmm.para.frame_table import DESCRIPTORS, L1, L2, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import FIRST_RESERVED_SLOT, FRAME
 from loader_parts import elf
@@ -144,6 +145,13 @@ class Bench(object):
         result = self.domain.call(number)
         check_counts(self.hypervisor)
         return result
+
+    def start_again(self):
+        """The guest is in ring 1 at its beginning again, whatever became of it."""
+        domain = self.domain
+        domain.alive = True
+        domain.asleep = False
+        setup.prepare(domain, LOAD, STACK)
 
     def requests(self, *requests):
         """pt_update with (pointer, value) pairs."""
