@@ -81,6 +81,11 @@ class Session(object):
         self.options = options
         self.seconds = 0.0              # of real time spent running
         self.names = []
+        total = {}                      # how many domains have an image of that name, then each name gets a number
+        used = {}
+        for domain in options.domains:
+            name = base_name(domain.image)
+            total[name] = total.get(name, 0) + domain.copies
         files = {}
         configs = []
         for domain in options.domains:
@@ -91,8 +96,9 @@ class Session(object):
             for copy in range(domain.copies):
                 number = len(configs)
                 name = base_name(domain.image)
-                if domain.copies > 1:
-                    name = '%s.%d' % (name, copy + 1)
+                if total[name] > 1:
+                    used[name] = used.get(name, 0) + 1
+                    name = '%s.%d' % (name, used[name])
                 self.names.append(name)
                 configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules,
                                             domain.at, sinks.sink(number, name)))

@@ -51,6 +51,12 @@ def test_each_line_of_output_says_which_domain_wrote_it(capfd, guest, mode):
     assert sorted(text.splitlines()) == ['guest.1| ab', 'guest.2| ab']
 
 
+def test_domains_of_images_with_one_name_are_told_apart(capfd, guest):
+    path = guest(say('ab\n') + OFF)
+    text = hyper(capfd, 'run', path, '--report', 'none', *(FULL + ['--domain', path, '--mmu', 'ept']))[1]
+    assert sorted(text.splitlines()) == ['guest.1| ab', 'guest.2| ab']
+
+
 def test_one_domain_writes_as_the_machine_would(capfd, guest):
     assert hyper(capfd, 'run', guest(say('ab\n') + OFF), '--report', 'none', *FULL) == (0, 'ab\n', '')
 
