@@ -1,0 +1,64 @@
+"""Guests that feed every hypercall random arguments, on the native program: what they do harms only themselves."""
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import HYPER
+from guestkit.build import build_file
+
+SOURCE = pathlib.Path(__file__).with_name('para_fuzz.c')
+CALLS = 20000
+WITNESS = '''
+#include "guest.h"
+static u32 words[16384];
+int main(const char *command_line)
+{
+    u32 sum = 0;
+    for (u32 round = 0; round < 60; round++)
+        for (u32 i = 0; i < 16384; i++)
+            sum += words[i] = words[i] * 5 + i + round;
+    print("sum %x\\n", sum);
+    return 0;
+}
+'''
+
+
+@pytest.fixture(scope='session')
+def fuzzer(tmp_path_factory):
+    image = tmp_path_factory.mktemp('para') / 'fuzz.elf'
+    build_file([SOURCE], image, 'para')
+    return image
+
+
+def run(*words):
+    """Exit status, output, report."""
+    done = subprocess.run([HYPER, 'run', *map(str, words), '--timeout', '300', '--report', 'json'], stdin=subprocess.DEVNULL, capture_output=True, timeout=400)
+    report = done.stderr.decode('latin-1')
+    assert done.returncode in (0, 3), report
+    assert 'RPython' not in report and 'Traceback' not in report
+    return done.returncode, done.stdout, json.loads(report[report.rindex('\n{') + 1 if '\n{' in report else report.index('{'):])
+
+
+def test_fuzzing_domains_harm_neither_the_hypervisor_nor_a_witness(fuzzer, guest):
+    witness = guest(WITNESS, 'para')
+    alone = run(witness, '--mode', 'para', '--memory', '2M')[1]
+    words = [witness, '--mode', 'para', '--memory', '2M']
+    for seed in range(24):
+        words += ['--domain', fuzzer, '--memory', '1M', '--append', f'{seed} {CALLS}']
+    words += ['--domain', witness, '--memory', '2M']
+    output, report = run(*words)[1:]
+    sums = [line.split(b'| ')[-1] for line in output.splitlines() if b'| sum ' in line]
+    assert sums == [alone.strip()] * 2
+    domains = report['domains']
+    assert all(domain['state'] == 'exited' for domain in (domains[0], domains[-1]))
+    made = sum(sum(domain['hypercalls'].values()) for domain in domains)
+    assert made > 24 * 500
+
+
+@pytest.mark.parametrize('seed', range(100, 106))
+def test_the_same_seed_gives_the_same_run(fuzzer, seed):
+    runs = [run(fuzzer, '--mode', 'para', '--memory', '1M', '--append', f'{seed} {CALLS}') for _ in range(2)]
+    assert runs[0][:2] == runs[1][:2]
+    assert runs[0][2]['domains'] == runs[1][2]['domains']
