@@ -5,9 +5,10 @@ from hyper.loader.entry import BootRequest
 
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
-    address of a flat image or -1; `sink` (CharSink) takes the console output."""
+    address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
+    '' for the usual one."""
 
-    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink):
+    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface=''):
         self.name = name
         self.mode = mode
         self.mmu = mmu
@@ -17,6 +18,7 @@ class DomainConfig(object):
         self.modules = modules
         self.at = at
         self.sink = sink
+        self.interface = interface
 
     def boot_request(self):
         """For hyper.loader.detect.load."""

@@ -10,6 +10,9 @@ VTLB = 'vtlb'
 EPT = 'ept'
 MMUS = [VTLB, EPT]
 REPORTS = ['text', 'json', 'none']
+XEN_1_0 = '1.0'
+XEN_1_2 = '1.2'
+INTERFACES = [XEN_1_0, XEN_1_2]
 
 KB = 1 << 10
 MB = 1 << 20
@@ -34,6 +37,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --mode para               a domain whose kernel knows the hypervisor and asks it by hypercalls
   --mode full               a domain whose kernel does not know: it is trapped and emulated
   --mmu vtlb|ept            full: shadow page tables (the default), or the processor's nested ones
+  --interface 1.0|1.2       para: the Xen whose hypercalls the kernel knows (1.0 if not given)
   --memory 32M              memory of the machine or domain; K, M or G
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
@@ -67,6 +71,7 @@ class DomainOptions(object):
         self.mode = NATIVE
         self.mmu = VTLB
         self.mmu_given = False
+        self.interface = ''             # '' when not given
         self.memory = DEFAULT_MEMORY
         self.append = ''
         self.modules = []
@@ -244,6 +249,8 @@ class Parser(object):
         elif word == '--mmu':
             domain.mmu = parse_choice(word, self.value(word), MMUS)
             domain.mmu_given = True
+        elif word == '--interface':
+            domain.interface = parse_choice(word, self.value(word), INTERFACES)
         elif word == '--memory':
             domain.memory = parse_memory(word, self.value(word))
         elif word == '--append':
@@ -288,6 +295,9 @@ class Parser(object):
             if domain.mmu_given and domain.mode != FULL:
                 raise UserError("--mmu %s: only a domain of --mode full has the choice; add that or leave it out"
                                 % domain.mmu)
+            if domain.interface != '' and domain.mode != PARA:
+                raise UserError("--interface %s: only a domain of --mode para has the choice; add that or leave it out"
+                                % domain.interface)
             if domain.at >= 0 and domain.mode == PARA:
                 raise UserError("--at: a paravirtual image has its address in it; leave it out")
         if count > MOST_COPIES:

@@ -101,7 +101,7 @@ class Session(object):
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
                 configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules,
-                                            domain.at, sinks.sink(number, name)))
+                                            domain.at, sinks.sink(number, name), domain.interface))
         self.hypervisor = None
         model = find_model(model_name(options))
         if options.virtualized():

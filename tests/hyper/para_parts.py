@@ -65,9 +65,9 @@ def image_of(source):
     return ImageFile('kernel', elf([(LOAD, 0, code, len(code) + 64)], LOAD))
 
 
-def make(sources, memory=MEMORY, line='', modules=()):
+def make(sources, memory=MEMORY, line='', modules=(), interface=''):
     """A hypervisor with a domain for each kernel."""
-    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image_of(source), list(modules), -1, Console())
+    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image_of(source), list(modules), -1, Console(), interface)
                for k, source in enumerate(sources)]
     hypervisor = Hypervisor(models.find(''), World(), configs)
     for domain, config in zip(hypervisor.domains, configs):

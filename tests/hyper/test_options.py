@@ -63,6 +63,8 @@ def test_bad_input_says_what_and_how_to_mend_it():
     refused('k --mode para --copies 0', 'from 1')
     refused('k --mode para --copies 600 --domain l --copies 600', 'fewer')
     refused('k --mode para --at 0x1000', '--at')
+    refused('k --mode full --interface 1.2', '--interface', 'para')
+    refused('k --mode para --interface 3.0', '1.0, 1.2')
     refused('k --domain', 'needs a value')
 
 

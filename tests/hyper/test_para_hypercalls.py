@@ -1,7 +1,6 @@
 """The hypercalls that are not about paging, descriptors, traps or events; numbers and the two versions of the interface."""
 import pytest
 
-from hyper.vmm.para import build
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import CONTINUE, EFAULT, EINVAL, ENOSYS, EPERM, HYPERVISOR
 from para_parts import (Bench, BLOCK_IO_OP, CONSOLE_WRITE, DOM0_OP, DOM_MEM_OP, GET_DEBUGREG, KBD_OP, MULTICALL, NET_UPDATE, NETWORK_OP, PT_UPDATE, SET_CALLBACKS,
@@ -185,15 +184,14 @@ def test_every_hypercall_has_its_number_in_both_versions():
     assert XEN_1_2.count == 21 and XEN_1_2.names[20] == 'event_channel_op'
 
 
-def test_a_kernel_for_1_2_finds_its_numbers_and_layouts(monkeypatch):
-    monkeypatch.setattr(build, 'interface_of', lambda image: XEN_1_2)
+def test_a_kernel_for_1_2_finds_its_numbers_and_layouts():
     domain = run(''' mov %esi, %ebp
         hyp 20, $0, $0
         mov %eax, 0xc0010000
         hyp 8, $3, $0
         mov %eax, 0xc0010004
         hyp 2, $0xc0010000, $4
-        hyp 8, $1''')
+        hyp 8, $1''', interface='1.2')
     assert domain.why == 'exited' and domain.hypercalls[8] == 2
     memory = domain.paging.memory
     assert memory.read32(domain.linear_to_machine(0xc0010000)) == 2 ** 32 - ENOSYS

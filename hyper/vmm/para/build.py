@@ -18,7 +18,7 @@ from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
-from hyper.vmm.para.interface import XEN_1_0
+from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, USER, WRITE
 
 ESI = 6
@@ -63,7 +63,7 @@ def build(hypervisor, config, number):
     for k in range(OWN_FRAMES):
         own.append(hypervisor.take_frame())
     base = hypervisor.take_range(plan.pages, FRAME)
-    domain = ParaDomain(number, config.name, hypervisor.vmx, interface_of(image), hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own,
+    domain = ParaDomain(number, config.name, hypervisor.vmx, interface_of(config.interface), hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own,
                         config.sink, hypervisor)
     domain.make_vmcs()              # before the first table is put into use
     fill(domain, plan, image, module, config.command_line, base // FRAME)
@@ -71,7 +71,10 @@ def build(hypervisor, config, number):
     return domain
 
 
-def interface_of(image):
+def interface_of(version):
+    """Of a word of hyper.options, '' for the usual one."""
+    if version == XEN_1_2.version:
+        return XEN_1_2
     return XEN_1_0
 
 

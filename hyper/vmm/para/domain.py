@@ -12,7 +12,6 @@ from hyper.vmm.para.guest_time import GuestTime
 from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
 from hyper.vmm.para.linear_memory import LinearMemory
 from hyper.vmm.para.traps import Traps
-from hyper.vmx import fields
 from hyper.walk import CR0_PAGING, walk
 
 OWN_FRAMES = 4                  # of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info
@@ -84,8 +83,7 @@ class ParaDomain(Domain):
         Domain.end(self, status, why)
 
     def is_stuck(self):
-        vmx = self.vmx
-        if self.events.can_come() or vmx.vmread(fields.GUEST_CS_SELECTOR) & 3 == 3:
+        if self.events.can_come():
             return False
         at = self.linear_eip()
         return jumps_to_itself(self.linear.read32(at), self.linear.read32((at - 2) & M32))
