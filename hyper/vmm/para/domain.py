@@ -9,6 +9,7 @@ from hyper.vmm.para.direct_paging import DirectPaging
 from hyper.vmm.para.events import Events
 from hyper.vmm.para.frame_table import NO_PAGE
 from hyper.vmm.para.guest_time import GuestTime
+from hyper.vmm.para.keyboard import Keyboard
 from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
 from hyper.vmm.para.linear_memory import LinearMemory
 from hyper.vmm.para.traps import Traps
@@ -20,7 +21,7 @@ OWN_FRAMES = 4                  # of the hypervisor's for each domain: VMCS, pri
 class ParaDomain(Domain):
     """`interface` is the Interface that the kernel was written for, `table` the FrameTable, `clock` machine time, `frames` the FrameAllocator
     that pages come from and go to, `own` the machine addresses of OWN_FRAMES cleared frames."""
-    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'arguments']
+    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'arguments']
 
     technique = PARA
 
@@ -43,6 +44,7 @@ class ParaDomain(Domain):
         self.events = Events(self, table.memory, own[3])
         self.times = GuestTime(self, clock, table.memory, own[3], interface.layout)
         self.bounce = Bounce(self)
+        self.keyboard = Keyboard(self)
         table.give(self.shared_frame, number, NO_PAGE)
 
     # -- running
@@ -69,6 +71,9 @@ class ParaDomain(Domain):
             return -ENOSYS
         self.hypercalls[number] += 1
         return interface.handlers[number](self)
+
+    def receive(self, text):
+        self.keyboard.receive(text)
 
     def event_sent(self):
         if self.asleep:

@@ -1,7 +1,7 @@
 """The two versions of the interface: which hypercall has which number, and the layout of the shared structures."""
 from hyper.vmm.para.calls.console import console_write
 from hyper.vmm.para.calls.debug_registers import get_debugreg, set_debugreg
-from hyper.vmm.para.calls.devices import no_device, not_privileged
+from hyper.vmm.para.calls.devices import kbd_op, no_device, not_privileged
 from hyper.vmm.para.calls.memory import dom_mem_op
 from hyper.vmm.para.calls.multicall import multicall
 from hyper.vmm.para.calls.page_tables import pt_update, update_va_mapping
@@ -30,7 +30,7 @@ CALLS_1_0 = [
     ('set_fast_trap', set_fast_trap),
     ('dom_mem_op', dom_mem_op),
     ('multicall', multicall),
-    ('kbd_op', not_privileged),
+    ('kbd_op', kbd_op),
     ('update_va_mapping', update_va_mapping),
 ]
 CALLS_1_2 = [
@@ -52,7 +52,7 @@ CALLS_1_2 = [
     ('set_fast_trap', set_fast_trap),
     ('dom_mem_op', dom_mem_op),
     ('multicall', multicall),
-    ('kbd_op', not_privileged),
+    ('kbd_op', kbd_op),
     ('update_va_mapping', update_va_mapping),
     ('event_channel_op', no_device),
 ]

@@ -1,4 +1,4 @@
-"""Hypercalls of devices and of domain control that this domain does not have."""
+"""kbd_op; and the hypercalls of devices and of domain control that a domain does not have."""
 from hyper.vmm.para.layout import ENOSYS, EPERM
 
 
@@ -8,5 +8,10 @@ def no_device(domain):
 
 
 def not_privileged(domain):
-    """dom0_op, which is the privileged domain's, and kbd_op, which is that of the owner of the keyboard."""
+    """dom0_op, which is the privileged domain's."""
     return -EPERM
+
+
+def kbd_op(domain):
+    """Every domain has a console, and so a keyboard, of its own."""
+    return domain.keyboard.operate(domain.arguments[0])
