@@ -37,7 +37,7 @@ void machine_start(void)
 {
     paging_start();
     traps_start();
-    shared_info->events_mask = EVENT_TIMER | EVENT_DIE;
+    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD;
 }
 
 void machine_switch(u32 *directory, void *stack_top)
@@ -53,10 +53,9 @@ void machine_write(const char *text, u32 size)
     hypercall(XEN_CONSOLE_WRITE, (u32)text, size, 0, 0);
 }
 
-/* The keyboard is the privileged domain's. */
 int machine_has_input(void)
 {
-    return 0;
+    return 1;
 }
 
 /* The interface knows no status: a domain that ends badly leaves by a trap that it has no handler for, so the hypervisor tells. */

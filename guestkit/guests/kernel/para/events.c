@@ -21,6 +21,8 @@ void machine_interrupt(u32 vector)
         machine_power_off(0);
     if (events & EVENT_TIMER)
         timer_tick();
+    if (events & EVENT_KEYBOARD)
+        keyboard_interrupt();
 }
 
 /* The timer comes by itself while the domain runs; for a sleep it is set. The master bit is clear, so no event can come before the

@@ -11,6 +11,7 @@ extern struct shared_info *shared_info;
 void ask(u32 number, u32 a, u32 b, u32 c, u32 d);       /* a hypercall that must succeed */
 void paging_start(void);                                /* paging.c */
 void paging_load(u32 *directory, void *stack_top);
+void keyboard_interrupt(void);                          /* keyboard.c */
 void traps_start(void);                                 /* traps.c */
 void events_take(void);                                 /* events.c */
 

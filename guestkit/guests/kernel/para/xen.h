@@ -23,6 +23,7 @@
 #define XEN_UPDATE_DESCRIPTOR 15        /* (machine address, low word, high word) */
 #define XEN_SET_FAST_TRAP 16    /* (vector) */
 #define XEN_MULTICALL 18        /* (struct multicall_entry *, count) */
+#define XEN_KBD_OP 19           /* (operation): XEN_KBD_READ is bits 7:0 a scan code if bit 8 is set */
 #define XEN_UPDATE_VA_MAPPING 20        /* (page number, entry, flags) */
 
 /* pt_update: the two low bits of `ptr` say what to do. */
@@ -40,12 +41,15 @@
 #define VA_FLUSH_TLB 1          /* flags of update_va_mapping */
 #define VA_INVALIDATE 2
 
+#define XEN_KBD_READ 2
+
 #define TRAP_RING_3 3           /* flags of trap_info: may be called from ring 3 by INT */
 #define TRAP_MASKS_EVENTS 4
 
 #define EVENT_TIMER 0x02u
 #define EVENT_DIE 0x04u
 #define EVENT_DEBUG 0x08u
+#define EVENT_KEYBOARD 0x20u
 #define EVENTS_MASTER 0x80000000u       /* of events_mask: clear, no event is delivered */
 
 #define START_PRIVILEGED 1      /* flags of start_info */
