@@ -117,6 +117,7 @@ def check_counts(hypervisor):
                     refer(entry >> 12, L1, table.owner[frame])
     for domain in hypervisor.domains:
         refer(domain.paging.base, L2, domain.number)
+        refer(domain.shared_frame, WRITABLE, domain.number)     # the hypervisor's own
         for frame in domain.tables.gdt + domain.tables.ldt:
             if frame >= 0:
                 refer(frame, DESCRIPTORS, domain.number)

@@ -4,7 +4,7 @@ import pytest
 from hyper.vmm.para.frame_table import DESCRIPTORS, L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import EFAULT, EINVAL, EPERM, HYPERVISOR
 from hyper.vmx import fields
-from para_parts import Bench, DIRECTORY, LOAD, PAGES, PT_UPDATE, START_INFO, TABLE, UPDATE_VA_MAPPING, check_counts
+from para_parts import Bench, DIRECTORY, LOAD, PAGES, PT_UPDATE, SET_GDT, START_INFO, TABLE, UPDATE_VA_MAPPING, check_counts
 
 P, W, U, PS, G = 1, 2, 4, 0x80, 0x100
 PIN_L1, PIN_L2, PIN_L3, PIN_L4, UNPIN, NEW_BASE, FLUSH, INVLPG, SET_LDT = range(9)
@@ -193,6 +193,16 @@ def test_a_table_shared_by_two_directories_is_counted_twice(bench):
     assert bench.counts(TABLE) == (L1, 2, 3)
     assert extended(bench, UNPIN, 40) == 0
     assert bench.counts(TABLE) == (L1, 1, 2)
+
+
+def test_shared_info_cannot_become_a_table(bench):
+    assert bench.call(UPDATE_VA_MAPPING, 0xc0100, 0, 0) == 0            # not mapped any more
+    frame = bench.domain.shared_frame
+    for command in (PIN_L1, PIN_L2, NEW_BASE):
+        assert bench.requests((frame << 12 | EXTENDED, command)) == -EINVAL
+    assert bench.requests((bench.address(DIRECTORY), frame << 12 | P)) == -EINVAL
+    bench.write(1, [frame])
+    assert bench.call(SET_GDT, bench.address(1), 512) == -EINVAL
 
 
 def test_counts_that_would_overflow_are_refused(bench):

@@ -7,7 +7,7 @@ from hyper.vmm.para.bounce import Bounce
 from hyper.vmm.para.descriptor_tables import DescriptorTables
 from hyper.vmm.para.direct_paging import DirectPaging
 from hyper.vmm.para.events import Events
-from hyper.vmm.para.frame_table import NO_PAGE
+from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
 from hyper.vmm.para.guest_time import GuestTime
 from hyper.vmm.para.keyboard import Keyboard
 from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
@@ -46,6 +46,8 @@ class ParaDomain(Domain):
         self.bounce = Bounce(self)
         self.keyboard = Keyboard(self)
         table.give(self.shared_frame, number, NO_PAGE)
+        held = self.paging.get_typed(self.shared_frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
+        assert held
 
     # -- running
 

@@ -44,7 +44,7 @@ def give_back(domain, at, size):
     done = 0
     while done < size:
         frame = domain.linear.read32(at + 4 * done)
-        if frame == NOT_MAPPED or not paging.owns(frame) or paging.references[frame] > 0 or frame == domain.shared_frame:
+        if frame == NOT_MAPPED or not paging.owns(frame) or paging.references[frame] > 0:
             break
         paging.table.take_back(frame)
         domain.frames.give_back(frame * FRAME)
