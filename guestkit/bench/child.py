@@ -1,4 +1,4 @@
-"""A guest in a process of its own, its console timed line by line, its memory measured by the operating system."""
+"""A guest in a process of its own, its console timed line by line, its memory looked at now and then."""
 import json
 import os
 import select
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from guestkit.bench.lines import Lines
 from guestkit.errors import GuestkitError
+
+
+LOOK = 0.02                     # seconds between two looks at the memory
 
 
 class BenchError(GuestkitError):
@@ -34,32 +37,43 @@ def run(words, seconds, lines=None):
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors)
         try:
-            read_lines(child.stdout.fileno(), lines, begin + seconds)
+            peak = read_lines(child, lines, begin + seconds)
         except BenchError:
             child.send_signal(signal.SIGKILL)
             raise BenchError(f'{" ".join(words)}: not done after {seconds} s; last it said: {lines.text[-3:]}') from None
         finally:
             child.stdout.close()
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
+            child.wait()
         errors.seek(0)
         lines.text += errors.read().decode('latin-1').splitlines()
-    return Outcome(lines.rounds, lines.text, child.returncode, time.monotonic() - begin, usage.ru_maxrss * 1024, {})
+    return Outcome(lines.rounds, lines.text, child.returncode, time.monotonic() - begin, peak, {})
 
 
-def read_lines(descriptor, lines, end):
+def read_lines(child, lines, end):
+    """Reads the child's output to its end; the most memory that it was seen to have taken."""
     buffer = b''
-    while True:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise BenchError('time-out')
-        data = os.read(descriptor, 65536)
+    peak = 0
+    while time.monotonic() < end:
+        peak = max(peak, memory_of(child.pid))
+        if not select.select([child.stdout], [], [], LOOK)[0]:
+            continue
+        data = os.read(child.stdout.fileno(), 65536)
         now = time.monotonic()
         if not data:
-            return
+            return peak
         *whole, buffer = (buffer + data).split(b'\n')
         for line in whole:
             lines.line(line.decode('latin-1').rstrip('\r'), now)
+    raise BenchError('time-out')
+
+
+def memory_of(pid):
+    """The most memory that a process has taken so far, in bytes. (What wait4() tells includes the memory of us, who started it.)"""
+    try:
+        with open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith('VmHWM:')), 0)
+    except OSError:
+        return 0
 
 
 def run_hyper(hyper, words, seconds, expect=0):
