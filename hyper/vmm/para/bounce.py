@@ -111,7 +111,7 @@ class Bounce(object):
             vmx.vmwrite(fields.GUEST_RIP, traps.failsafe_address)
 
     def bad_stack(self, esp):
-        self.domain.die('its ring-1 stack cannot be used: ESP %d' % esp)
+        self.domain.die('its ring-1 stack cannot be used: ESP 0x%x' % esp)
 
     # -- the frame
 
