@@ -63,7 +63,7 @@ guests: | build/.host           ## the guest kernels and programs, in build/gues
 	@$(MAKE) -s -C guestkit/guests OUT=$(abspath $(GUESTS))
 
 demo: bin/hyper guests          ## boots the paravirtual kernel, which runs its programs and powers off; shows a summary
-	bin/hyper run $(GUESTS)/kernel-para.elf --mode para --module $(GUESTS)/archive.img
+	bin/hyper run $(GUESTS)/kernel-para.elf --mode para --module $(GUESTS)/archive.img --append script=/etc/demo.sh
 
 # -- tests. Each part leaves what its runner said in build/test-PART.log
 

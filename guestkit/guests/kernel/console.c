@@ -1,4 +1,5 @@
-/* Console input: lines, with echo and a backspace key. Control-C ends the processes that do not catch it, control-D is the end of input. */
+/* Console input: lines, with echo and a backspace key. Control-C ends the processes that do not catch it, control-D is the end of
+ * input, control-P lists the processes. */
 
 #include "kernel.h"
 
@@ -29,8 +30,10 @@ void console_input(char c)
         text[0] = c = '\n';
     if (c == CONTROL('C')) {
         echo("^C\n");
-        typed = line_end;
+        read_at = line_end = typed;             /* forgets what nobody has read yet */
         signal_interrupt();
+    } else if (c == CONTROL('P')) {
+        process_print_all();
     } else if (c == BACKSPACE || c == DELETE) {
         if (typed != line_end) {
             typed--;

@@ -87,6 +87,7 @@ int process_fork(void);
 void process_exit(int status) __attribute__((noreturn));
 int process_wait(int *status);
 struct process *process_find(int pid);
+void process_print_all(void);
 struct trap_frame *process_frame(struct process *process);  /* of its entry from ring 3 */
 void schedule(void);
 void yield(void);

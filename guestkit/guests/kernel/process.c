@@ -277,3 +277,12 @@ void signal_interrupt(void)
         if (p->state != UNUSED && p->pid != 1)
             signal_send(p, SIGINT);
 }
+
+void process_print_all(void)
+{
+    static const char *const states[] = { "unused", "ready", "running", "sleeping", "ended" };
+
+    for (struct process *p = processes; p < processes + PROCESSES; p++)
+        if (p->state != UNUSED)
+            print("process %d, child of %d: %s, at %x, signals %x\n", p->pid, p->parent->pid, states[p->state], process_frame(p)->eip, p->pending);
+}

@@ -6,8 +6,10 @@
 
 #define WORDS 32
 #define LINE 512
+#define PROGRAMS 16             /* in a pipeline */
 
 static int last_status, exit_on_failure, interactive;
+static volatile int interrupts;
 
 struct program {
     char *argv[WORDS + 1];
@@ -160,11 +162,22 @@ static int own_command(struct program *program)
     return 1;
 }
 
+/* The status of a pipeline is that of its last program. */
+static void ended(int *pids, int count, int pid, int status)
+{
+    for (int i = 0; i < count; i++)
+        if (pids[i] == pid) {
+            pids[i] = 0;
+            if (i == count - 1)
+                last_status = status;
+        }
+}
+
 /* One command: the programs of a pipeline. Its end in the line, or NULL on an error. */
 static const char *run_command(const char *line)
 {
     struct program program;
-    int input = -1, last = 0, pid, status, count = 0;
+    int pids[PROGRAMS], input = -1, pid, status, count = 0;
 
     for (;; line++) {
         int fds[2] = { -1, -1 };
@@ -177,6 +190,10 @@ static const char *run_command(const char *line)
         }
         if (program.argc == 0 || (count == 0 && *line != '|' && own_command(&program)))
             return line;
+        if (count == PROGRAMS) {
+            complain("sh: more than %d programs in a pipeline\n", PROGRAMS);
+            return NULL;
+        }
         if (*line == '|' && pipe(fds) < 0) {
             complain("sh: no pipe left\n");
             return NULL;
@@ -189,6 +206,8 @@ static const char *run_command(const char *line)
         if (pid == 0) {
             if (interactive)
                 signal(SIGINT, (handler)SIG_DFL);
+            if (interrupts)                     /* control-C came before */
+                exit(STATUS_SIGNAL + SIGINT);
             if (input >= 0)
                 move(input, 0);
             if (fds[1] >= 0) {
@@ -202,23 +221,15 @@ static const char *run_command(const char *line)
         if (fds[1] >= 0)
             close(fds[1]);
         input = fds[0];
-        last = pid;
-        count++;
+        pids[count++] = pid;
         if (*line != '|')
             break;
     }
     if (*line == '&')
         return line;
-    while (count > 0) {
-        pid = wait(&status);
-        if (pid == -EINTR)
-            continue;
-        if (pid < 0)
-            break;
-        if (pid == last)
-            last_status = status;
-        count--;
-    }
+    for (int i = 0; i < count; i++)             /* others may end, too: programs of an earlier line, or orphans */
+        while (pids[i] > 0 && (pid = wait(&status)) != -ECHILD)
+            ended(pids, count, pid, status);
     return line;
 }
 
@@ -237,32 +248,31 @@ static void run_line(const char *line)
     }
 }
 
-/* One line of the input; 0 at its end. */
+/* One line of the input; 0 at its end. The console gives a line at a time; of a file, bytes beyond the line must not be taken. */
 static int read_line(int fd, char *line)
 {
-    int n = 0;
+    int n = 0, got;
 
-    for (;;) {
-        int got = read(fd, line + n, 1);
-        if (got == -EINTR) {
-            n = 0;
-            complain("$ ");
-            continue;
-        }
-        if (got <= 0)
-            break;
-        if (line[n++] == '\n')
-            break;
+    do {
+        got = read(fd, line + n, interactive ? LINE - 1 - n : 1);
+        n += got > 0 ? got : 0;
         if (n == LINE - 1)
             fail("sh: a line is too long\n");
-    }
+    } while (got > 0 && line[n - 1] != '\n');
     line[n] = 0;
     return n;
 }
 
+/* Control-C while the shell reads: it begins again with a new prompt. A flag alone, looked at before read(), could be set after that. */
+static void *prompt_again[5];
+static volatile int reading;
+
 static void interrupted(int number, u32 address)
 {
     (void)number, (void)address;
+    interrupts++;
+    if (reading)
+        __builtin_longjmp(prompt_again, 1);
 }
 
 int main(int argc, char **argv)
@@ -285,10 +295,15 @@ int main(int argc, char **argv)
         signal(SIGINT, interrupted);
     }
     for (;;) {
-        if (interactive)
+        if (interactive) {
+            __builtin_setjmp(prompt_again);
+            interrupts = 0;
+            reading = 1;
             print("$ ");
+        }
         if (!read_line(fd, line))
             break;
+        reading = 0;
         run_line(line);
     }
     if (interactive)

@@ -13,6 +13,7 @@ void interrupts_enable(u32 line);
 void timer_start(void);                         /* timer.c: PIT and time stamp counter */
 void timer_interrupt(void);
 void serial_start(void);                        /* serial.c: UART */
+void serial_start_input(void);
 void serial_interrupt(void);
 
 #define LINE_TIMER 0

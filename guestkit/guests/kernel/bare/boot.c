@@ -57,7 +57,7 @@ void machine_start(void)
     descriptors_start();
     interrupts_start();
     timer_start();
-    interrupts_enable(LINE_SERIAL);
+    serial_start_input();
 }
 
 void machine_switch(u32 *directory, void *stack_top)

@@ -26,6 +26,12 @@ void serial_start(void)
     out8(LINE_CONTROL, EIGHT_BITS);
     out8(FIFO_CONTROL, FIFO_ON);
     out8(MODEM_CONTROL, READY_AND_OUT2);
+}
+
+/* Only now, since the interrupt controllers, when they are set up, forget what has been asked for. */
+void serial_start_input(void)
+{
+    interrupts_enable(LINE_SERIAL);
     out8(ENABLE, ENABLE_RECEIVED);
 }
 
