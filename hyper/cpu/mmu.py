@@ -14,6 +14,8 @@ PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_PS = 1, 2, 4, 32, 64, 128
 READ, WRITE, FETCH = 0, 1, 2
 LOG_SIZE = 256          # filled entries remembered; a flush of more clears the whole bank
 
+HIGH_ENTRIES = 16       # translations of pages above the limit of flat segments, a power of two
+
 
 class MMU(object):
     """Translates and accesses linear memory for `system`. `user` says whether an access is made with user privilege (U/S of the page tables)."""
@@ -23,6 +25,10 @@ class MMU(object):
         self.memory = system.memory
         self.fill_log = [0] * LOG_SIZE
         self.filled = 0
+        # pages that no flat segment reaches, and so no hit in the banks may: only the processor itself reads them, as descriptor tables
+        self.high_tags = [-1] * HIGH_ENTRIES
+        self.high_addends = [0] * HIGH_ENTRIES
+        self.high_filled = False
         self.clear()
 
     # -- the TLB
@@ -33,6 +39,12 @@ class MMU(object):
             self.clear_entry(i)
             i += TLB_ENTRY
         self.filled = 0
+        self.forget_high()
+
+    def forget_high(self):
+        for k in range(HIGH_ENTRIES):
+            self.high_tags[k] = -1
+        self.high_filled = False
 
     def clear_entry(self, i):
         system = self.system
@@ -49,11 +61,14 @@ class MMU(object):
             for k in range(self.filled):
                 self.clear_entry(self.fill_log[k])
             self.filled = 0
+        if self.high_filled:
+            self.forget_high()
         self.system.code.flush()
 
     def invalidate(self, address):
         """INVLPG: forget the translation of one page (all of the 4 MB page that it may lie in: entries are of 4 KB)."""
         self.clear_entry((address >> 7) & TLB_INDEX)
+        self.high_tags[(address >> 12) & (HIGH_ENTRIES - 1)] = -1
         self.system.code.invalidate(address)
 
     def protect_frame(self, frame):
@@ -75,7 +90,14 @@ class MMU(object):
         system = self.system
         page = address & PAGE
         frame = physical & PAGE
-        if page + 0xfff > system.tlb_limit or not self.memory.contains(frame, 4096) or system.is_device(frame):
+        if not self.memory.contains(frame, 4096) or system.is_device(frame):
+            return
+        if page + 0xfff > system.tlb_limit:
+            if not user:
+                k = (page >> 12) & (HIGH_ENTRIES - 1)
+                self.high_tags[k] = page
+                self.high_addends[k] = frame - page
+                self.high_filled = True
             return
         tlb = system.user_tlb if user else system.supervisor_tlb
         i = (address >> 7) & TLB_INDEX
@@ -156,6 +178,9 @@ class MMU(object):
         i = (address >> 7) & TLB_INDEX
         if (address + (size - 1)) & PAGE == raw.load64(tlb, i + READ_TAG):
             return raw.load(self.memory.storage, address + raw.load64(tlb, i + ADDEND), size)
+        k = (address >> 12) & (HIGH_ENTRIES - 1)
+        if not user and (address + (size - 1)) & PAGE == self.high_tags[k]:
+            return raw.load(self.memory.storage, address + self.high_addends[k], size)
         return self.load(address, size, user)
 
     def write(self, address, value, size, user):
