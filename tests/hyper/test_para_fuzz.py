@@ -12,7 +12,7 @@ from para_parts import (Bench, DIRECTORY, DOM_MEM_OP, EXIT, FRAME, GET_DEBUGREG,
 
 DOMAINS, CALLS = 3, 50
 BOUNDARIES = [0, 1, 2, 3, 7, 8, 31, 32, 0x80, 0x82, 255, 256, 295, 296, 512, 4095, 4096, 8191, 8192, 8193, 0xffff, 0x10000, 0x819, 0x821, 0x82b, 0x833, 0xfbffffff,
-              0xfc000000, 0xfc3fffff, 0xfc400000, 0xfc420800, 0x7fffffff, 0x80000000, 0xfffffff8, 0xfffffffc, 0xffffffff]
+              0xfc000000, 0xfc3fffff, 0xfc400000, 0xfc421800, 0x7fffffff, 0x80000000, 0xfffffff8, 0xfffffffc, 0xffffffff]
 
 
 class Fuzzer(object):

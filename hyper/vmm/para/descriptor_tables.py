@@ -9,7 +9,7 @@ from hyper.vmm.para.layout import (ACCESSED, FIRST_RESERVED_DESCRIPTOR, FRAME, G
                                    TABLE_PAGES)
 from hyper.vmx import fields
 
-GDT_PAGE, LDT_PAGE, OWN_PAGE = 0, TABLE_PAGES, 2 * TABLE_PAGES          # in the private table
+GDT_PAGE, LDT_PAGE, OWN_PAGE = 0, TABLE_PAGES, 2 * TABLE_PAGES + 1         # in the private table
 PER_FRAME = FRAME // 8
 RESERVED_WORDS = (LAST_RESERVED_DESCRIPTOR + 1 - FIRST_RESERVED_DESCRIPTOR) * 2
 LDT_ACCESS, UNUSABLE = 0x82, 1 << 16
