@@ -23,8 +23,6 @@ MODES = {
     'full-ept': ['kernel-bare.elf', '--mode', 'full', '--mmu', 'ept'],
 }
 
-modes = pytest.mark.parametrize('mode', MODES)
-
 
 @pytest.fixture(scope='session')
 def guests():
@@ -124,7 +122,7 @@ def converse(command, exchanges):
     return (output + rest).decode('latin-1').replace('\r', ''), guest.returncode
 
 
-@pytest.mark.parametrize('mode', ['qemu', 'native', 'full-vtlb', 'full-ept'])
+@pytest.mark.parametrize('mode', ['qemu', 'native', 'para', 'full-vtlb', 'full-ept'])
 def test_the_shell_reads_what_is_typed(guests, mode):
     """With echo, the backspace key and control-C."""
     output, status = converse(Kernel(guests, mode).command('', 'archive.img', '32M'), [
@@ -132,16 +130,17 @@ def test_the_shell_reads_what_is_typed(guests, mode):
     assert '\none two\n' in output and '\n130\n' in output and status == 0, output
 
 
-@pytest.mark.parametrize('mode', ['native', 'full-vtlb', 'full-ept'])
+@pytest.mark.parametrize('mode', ['native', 'para', 'full-vtlb', 'full-ept'])
 def test_what_is_typed_before_the_prompt_is_not_lost(guests, mode):
     """But for the first byte, which may come before the port is set up."""
     output, status = Kernel(guests, mode).run('', typed=b'\recho early\rexit 0\r')
     assert re.search('^([$] )*early$', output, re.MULTILINE) and status == 0, output
 
 
-def test_the_shell_under_a_hypervisor_without_a_keyboard_ends_at_once(guests):
-    output, status = Kernel(guests, 'para').run('')
-    assert '$ \n' in output and status == 0, output
+@pytest.mark.parametrize('mode', ['native', 'para', 'full-vtlb', 'full-ept'])
+def test_control_d_ends_the_shell_and_the_machine(guests, mode):
+    output, status = Kernel(guests, mode).run('', typed=b'\r\x04')
+    assert output.endswith('$ \n') and status == 0, output
 
 
 OPERATIONS = ['null_call', 'signal', 'fork', 'exec', 'sh', 'mmap', 'prot_fault', 'page_fault', 'pipe_bandwidth'] + [

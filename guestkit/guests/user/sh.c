@@ -271,8 +271,10 @@ static void interrupted(int number, u32 address)
 {
     (void)number, (void)address;
     interrupts++;
-    if (reading)
+    if (reading) {
+        last_status = STATUS_SIGNAL + SIGINT;
         __builtin_longjmp(prompt_again, 1);
+    }
 }
 
 int main(int argc, char **argv)
