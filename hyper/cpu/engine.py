@@ -170,6 +170,8 @@ def run_fast(system):
     where = AT_REST
     while True:
         if where == AT_REST:
+            if system.icount >= system.deadline and system.stop == stops.STOP_NONE:
+                system.service_events()     # faults alone can have brought it here
             if system.stop != stops.STOP_NONE:
                 return
             cpu.resume(system)

@@ -27,7 +27,8 @@ IRET_ALWAYS = flags.ARITHMETIC | flags.TF | flags.DF | flags.NT | flags.RF | fla
 # -- exceptions: how an instruction ends that cannot go on
 
 def abort(system, abort):
-    """What follows an Abort of the instruction that the state at rest is at."""
+    """What follows an Abort of the instruction that the state at rest is at. It takes a nanosecond, as an instruction does."""
+    system.pass_time(1)
     while True:
         try:
             take(system, abort)

@@ -53,7 +53,7 @@ class System(object):
         self.vmx_non_root = False
         self.stop = STOP_NONE
         self.icount = 0
-        self.idle = 0                   # ns skipped while halted
+        self.idle = 0                   # ns that passed without instructions
         self.deadline = 0               # the instruction count at which the engine must call `service_events`
         self.limit = FOREVER            # the instruction count at which `run` returns STOP_DEADLINE
         self.limit_reached = False
@@ -124,6 +124,11 @@ class System(object):
     def now(self):
         """Machine time in ns: instructions retired (exact at rest and in slow paths) plus idle time."""
         return self.icount + self.idle
+
+    def pass_time(self, ns):
+        """Time that passes though no instruction retires. Without it a fault whose handler faults would stand still for ever."""
+        self.idle += ns
+        self.deadline -= ns
 
     # -- physical memory
 

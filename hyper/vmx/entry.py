@@ -221,7 +221,7 @@ def check_injection(vmx, event):
     pushes = protected and kind == events.HARDWARE_EXCEPTION and events.pushes_error_code(vector)
     if pushes != (event & events.HAS_ERROR != 0):
         return 'an error code where the event has none, or none where it has one'
-    if pushes and field(vmx, vmcs.ENTRY_EXCEPTION_ERROR_CODE) & 0xffff8000:
+    if pushes and field(vmx, vmcs.ENTRY_EXCEPTION_ERROR_CODE) & 0xffff0000:
         return 'reserved bits in the error code'
     if events.has_length(kind):
         length = field(vmx, vmcs.ENTRY_INSTRUCTION_LENGTH)

@@ -34,6 +34,10 @@ class Vmcs(object):
 class Registers(object):
     def __init__(self):
         self.regs = [0] * 8
+        self.time = 0
+
+    def pass_time(self, ns):
+        self.time += ns
 
 
 class Recorder(Device):

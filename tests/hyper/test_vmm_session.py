@@ -175,3 +175,33 @@ def test_what_a_machine_cannot_hold_is_one_line_and_status_2(capfd, guest):
     assert 'less --memory or fewer --copies' in refused(capfd, 'run', path, '--mode', 'full', '--memory', '1G', '--copies', '4')
     assert 'extended page tables' in refused(capfd, 'run', path, '--mode', 'full', '--mmu', 'ept', '--cpu', 'core2duo')
     assert '--memory' in refused(capfd, 'run', path, '--mode', 'full', '--memory', '1M')
+
+
+# an IDT at 6000 whose gate for #UD leads to an instruction that raises it
+FAULT_FOR_EVER = '''
+    movl $0x100000 + 1f - _start, %eax
+    mov %ax, 0x6030
+    movw $0x10, 0x6032
+    shr $16, %eax
+    mov %ax, 0x6036
+    movw $0x8e00, 0x6034
+    lidt 2f
+    mov $0x90000, %esp
+1:  mov $0x90000, %esp
+    ud2
+2:  .word 0x7ff
+    .long 0x6000
+'''
+
+
+@pytest.mark.parametrize('mode', [['--mode', 'native'], FULL, EPT], ids=['native', 'vtlb', 'ept'])
+def test_a_handler_that_faults_itself_does_not_stop_time(capfd, guest, mode):
+    source = FAULT_FOR_EVER.replace('1:  mov $0x90000, %esp\n', '1:\n')       # no instruction is ever executed
+    assert hyper(capfd, 'run', guest(source), '--timeout', '0.3', '--report', 'none', *mode)[0] == 124
+
+
+@ways
+def test_faults_without_end_do_not_hurt_another_domain(capfd, guest, mode):
+    status, text, errors = hyper(capfd, 'run', guest(FAULT_FOR_EVER, 'bad'), '--timeout', '4', '--report', 'none',
+                                 *(mode + ['--domain', guest(count_to(3000) + say('x\n') + OFF, 'good')]))
+    assert (status, text) == (124, 'good| x\n')

@@ -111,7 +111,7 @@ BAD_EVENTS = {
     '#UD with an error code': event(6, events.HARDWARE_EXCEPTION, True),
     '#GP without one': event(13, events.HARDWARE_EXCEPTION),
     'an interrupt with one': event(13, events.EXTERNAL_INTERRUPT, True),
-    'reserved bits in the error code': event(13, events.HARDWARE_EXCEPTION, True) + [(F.ENTRY_EXCEPTION_ERROR_CODE, 0x8000)],
+    'reserved bits in the error code': event(13, events.HARDWARE_EXCEPTION, True) + [(F.ENTRY_EXCEPTION_ERROR_CODE, 0x10000)],
     'INT n of length 0': event(0x80, events.SOFTWARE_INTERRUPT) + [(F.ENTRY_INSTRUCTION_LENGTH, 0)],
     'INT3 of length 16': event(3, events.SOFTWARE_EXCEPTION) + [(F.ENTRY_INSTRUCTION_LENGTH, 16)],
 }

@@ -143,6 +143,9 @@ class GuestProcessor(object):
     def real_or_virtual_8086(self):
         if self.vmx.vmread(fields.GUEST_RFLAGS) & FLAG_VM:
             return True
+        return self.is_in_real_mode()
+
+    def is_in_real_mode(self):
         return self.nested and not self.vmx.vmread(fields.GUEST_CR0) & CR0_PE
 
     # -- linear memory

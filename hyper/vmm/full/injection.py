@@ -58,7 +58,7 @@ class Injector(object):
                     vector = DF
                     error = 0
         self.information = vector | HARDWARE_EXCEPTION << TYPE_SHIFT | VALID
-        if error != NO_ERROR:
+        if error != NO_ERROR and not self.guest.is_in_real_mode():
             self.information |= ERROR_VALID
             self.error = error
         return True

@@ -54,6 +54,7 @@ def string_io(domain, port, size, is_in):
             break
         move(guest, ECX, -1, address_mask)
         turns += 1
+    guest.system.pass_time(turns)
     if turns < MOST_TURNS or guest.register(ECX) & address_mask == 0:
         guest.advance(instruction.length)
 
