@@ -1152,7 +1152,7 @@ def decode_operations(d, page, address):
             starts.append(d.eip)
             return Block(page, address, ops[:], B.FallAndCheck(d.eip), starts[:], d.tail, False)
         check_after_next = operation.enables_interrupts
-        if len(ops) >= MOST or d.tail is not None or (d.eip + page.mode.cs_base) & PAGE != page.base:
+        if (len(ops) >= MOST and not check_after_next) or d.tail is not None or (d.eip + page.mode.cs_base) & PAGE != page.base:
             starts.append(d.eip)
             starts.append(d.eip)
             return Block(page, address, ops[:], B.Fall(d.eip), starts[:], d.tail, False)

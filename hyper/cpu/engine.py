@@ -69,14 +69,21 @@ def execute(cpu, block):
             if not we_are_jitted() and cpu.eip != terminator.last_target:
                 terminator.note(cpu.eip)
             if terminator.megamorphic:
+                if looks(block, page, cpu.eip) and cpu.icount >= system.deadline:
+                    cpu.save(system)
+                    system.service_events()
+                    return AT_REST
+                if terminator.far and system.stop != stops.STOP_NONE:
+                    cpu.save(system)
+                    return AT_REST
                 hint(cpu, force_virtualizable=True)
                 return IN_CPU
         eip = promote(cpu.eip)
-        backward = block.checks or eip < block.starts[len(block.ops) + 1]
-        if backward and cpu.icount >= system.deadline:
+        if looks(block, page, eip) and cpu.icount >= system.deadline:
             cpu.save(system)
             system.service_events()
             return AT_REST
+        backward = block.checks or eip < block.starts[len(block.ops) + 1]
         if terminator.far:
             if system.stop != stops.STOP_NONE:
                 cpu.save(system)
@@ -96,6 +103,12 @@ def execute(cpu, block):
             block = with_tail(block, system, mode, base)
         if backward:
             driver.can_enter_jit(block=block, cpu=cpu)
+
+
+def looks(block, page, eip):
+    """Whether events are looked at where a block has led to `eip`: backwards, and in another page, so never more than a page's instructions apart.
+    It depends on nothing but the guest, so they are taken at the same instruction whatever runs it."""
+    return block.checks or eip < block.starts[len(block.ops) + 1] or (eip + page.mode.cs_base) & PAGE != page.base
 
 
 def follow(block, page, address):
@@ -150,8 +163,18 @@ def run(system):
     if limit != stops.FOREVER:
         system.limit = max(limit - STEP_MARGIN, 0)
     system.stop = stops.STOP_NONE
-    system.service_events()
-    run_fast(system)
+    if system.look == stops.LOOK_BEHIND_NEXT and system.icount < system.limit:
+        step(system)
+    if system.stop == stops.STOP_NONE:
+        if system.look == stops.LOOK_NOW or system.stop_requested:
+            system.service_events()
+        elif system.icount >= system.limit:
+            system.stop = stops.STOP_DEADLINE
+        else:
+            system.deadline = 0
+    if system.stop == stops.STOP_NONE:
+        run_fast(system)
+        system.look = stops.LOOK_NOW
     if limit != stops.FOREVER:
         system.limit = stops.FOREVER
         while system.stop == stops.STOP_DEADLINE and system.icount < limit:
@@ -161,6 +184,10 @@ def run(system):
                 system.stop = stops.STOP_DEADLINE
         system.limit = limit
     reason = system.stop
+    if reason == stops.STOP_BREAKPOINT:
+        system.look = stops.LOOK_LATER
+    elif reason != stops.STOP_DEADLINE:
+        system.look = stops.LOOK_NOW
     system.stop = stops.STOP_NONE
     return reason
 
@@ -179,18 +206,24 @@ def run_fast(system):
 
 
 def step(system):
-    """One instruction, or one event. A breakpoint at the instruction is passed over."""
+    """One instruction, behind the events that are due. A breakpoint at the instruction is passed over.
+
+    Events are looked at between the same instructions as in `execute`, so a run does not depend on where it has been interrupted."""
     from hyper.cpu.decode import decode_single
-    system.service_events()
-    if system.stop != stops.STOP_NONE:
-        return
+    behind = system.look == stops.LOOK_BEHIND_NEXT
+    if system.look == stops.LOOK_NOW:
+        system.service_events()
+        if system.stop != stops.STOP_NONE:
+            return
+    system.look = stops.LOOK_LATER
     cpu = system.cpu
     cpu.resume(system)
     mode = system.mode
     address = (cpu.eip + mode.cs_base) & M32
-    block = decode_single(system.code.page(mode, address & PAGE), address)
+    page = system.code.page(mode, address & PAGE)
+    block = decode_single(page, address)
     try:
-        run_operations(block, cpu, mode)
+        whole = run_operations(block, cpu, mode)
     except Abort, abort:
         index = cpu.index
         cpu.eip = block.starts[index]
@@ -198,3 +231,8 @@ def step(system):
         take_abort(system, abort, block, index)
         return
     cpu.save(system)
+    if whole:
+        if behind or looks(block, page, cpu.eip):
+            system.look = stops.LOOK_NOW
+        elif len(block.ops) > 0 and block.ops[0].enables_interrupts:
+            system.look = stops.LOOK_BEHIND_NEXT

@@ -18,6 +18,9 @@ STOP_NONE, STOP_SHUTDOWN, STOP_VMEXIT, STOP_DEADLINE, STOP_HALTED, STOP_REQUESTE
 
 FOREVER = 1 << 62
 
+# Whether events are looked at before the next instruction, behind it (it follows an STI), or not until a transfer: see engine.step
+LOOK_NOW, LOOK_BEHIND_NEXT, LOOK_LATER = range(3)
+
 
 class InterruptController(object):
     """What drives the INTR pin."""
@@ -105,6 +108,7 @@ class System(object):
         self.msrs = {}                  # those that are only remembered: see control.py
         self.tsc_offset = 0             # added to the instruction count by WRMSR to the TSC, and by the VMCS
         self.halted = False
+        self.look = LOOK_NOW
         self.shadow = False             # one instruction after STI or MOV SS
         self.shadow_at = -2             # the instruction count at that STI or MOV SS, which tells when the shadow is over
         self.nmi_pending = False

@@ -10,7 +10,7 @@ than when they were made, or if the VMM has written GUEST_CR3, even the same val
 """
 from hyper.board import raw
 from hyper.cpu.faults import GuestFault, UD, GP
-from hyper.cpu.system import STOP_NONE, STOP_VMEXIT
+from hyper.cpu.system import LOOK_NOW, STOP_NONE, STOP_VMEXIT
 from hyper.vmx import controls, fields, reasons, vmcs
 from hyper.vmx.ept import EPT
 
@@ -276,6 +276,7 @@ class VMX(object):
         if not system.vmx_non_root:
             system.stop = STOP_NONE
             return STOP_VMEXIT
+        system.look = LOOK_NOW
         reason = system.run()
         if system.vmx_non_root:
             exits.vm_exit(system, reasons.EXTERNAL_INTERRUPT)
