@@ -116,6 +116,21 @@ int space_add(struct space *space, u32 start, u32 end, u32 protection)
     return insert_area(space, at, start, end, protection);
 }
 
+/* Makes one of neighbours with the same protection. */
+static void merge_areas(struct space *space)
+{
+    int kept = 0;
+
+    for (int i = 1; i < space->count; i++) {
+        struct area *before = &space->areas[kept], *area = &space->areas[i];
+        if (before->end == area->start && before->protection == area->protection)
+            before->end = area->end;
+        else
+            space->areas[++kept] = *area;
+    }
+    space->count = kept + 1;
+}
+
 /* -- whole spaces */
 
 int space_create(struct space *space)
@@ -327,6 +342,7 @@ int space_protect(struct space *space, u32 address, u32 size, u32 protection)
     for (int i = 0; i < space->count; i++)
         if (space->areas[i].start >= address && space->areas[i].start < end)
             space->areas[i].protection = protection;
+    merge_areas(space);
     each_page(space, address, end, protect_page, protection);
     machine_write_entries();
     return 0;

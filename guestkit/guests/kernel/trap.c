@@ -36,6 +36,8 @@ static void exception(struct trap_frame *frame)
             process_exit(STATUS_SIGNAL + SIGKILL);
         }
     }
+    if (frame->vector == VECTOR_NO_FPU)
+        machine_refuse_fpu();
     signal_fault(frame, signal_of(frame->vector), address);
 }
 

@@ -121,6 +121,18 @@ static void read_only_memory_cannot_be_written(void)
     *page = 2;
 }
 
+static void many_pages_can_be_protected_singly(void)
+{
+    char *memory = mmap(64 * PAGE, PROT_NONE);
+
+    for (int i = 0; i < 64; i++) {
+        EXPECT(mprotect(memory + i * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+        memory[i * PAGE] = i;
+    }
+    for (int i = 0; i < 64; i++)
+        EXPECT(memory[i * PAGE] == i);
+}
+
 static void code_cannot_be_written(void)
 {
     *(volatile u8 *)code_cannot_be_written = 0;
@@ -245,6 +257,17 @@ static void kernel_segments_are_refused(void) { asm volatile("movl %0, %%ds" : :
 static void kernel_code_is_refused(void) { ((void (*)(void))KERNEL)(); }
 static void undefined_instructions_are_refused(void) { asm volatile("ud2"); }
 static void old_hypercalls_are_refused(void) { asm volatile("int $0x82" : : "a"(9) : "memory"); }
+
+/* Not once, and not the second time: its state would be everybody's. */
+static void floating_point_is_refused(void)
+{
+    int pid = fork();
+
+    if (pid == 0)
+        asm volatile("fninit");
+    EXPECT(ended(pid) == STATUS_SIGNAL + SIGILL);
+    asm volatile("fninit");
+}
 
 /* Undefined on a bare machine; a hypervisor may call it a breach of protection. */
 static void hypercalls_are_refused(void)
@@ -466,10 +489,12 @@ static const struct check {
     ENDS_WELL(fork_copies_memory), ENDS_WELL(fork_of_a_fork_copies_memory), ENDS_BY(SIGSEGV, the_heap_grows_and_shrinks),
     ENDS_BY(SIGSEGV, unmapped_memory_is_gone), ENDS_WELL(protected_memory_keeps_its_contents), ENDS_BY(SIGSEGV, hidden_memory_cannot_be_read),
     ENDS_BY(SIGSEGV, read_only_memory_cannot_be_written), ENDS_BY(SIGSEGV, code_cannot_be_written), ENDS_BY(SIGSEGV, the_kernel_cannot_be_read),
-    ENDS_BY(SIGSEGV, nothing_is_mapped_at_zero), ENDS_WELL(bad_addresses_are_refused), ENDS_WELL(bad_arguments_are_refused),
+    ENDS_BY(SIGSEGV, nothing_is_mapped_at_zero), ENDS_WELL(many_pages_can_be_protected_singly),
+    ENDS_WELL(bad_addresses_are_refused), ENDS_WELL(bad_arguments_are_refused),
     ENDS_WELL(descriptors_run_out), ENDS_BY(SIGSEGV, cli_is_refused), ENDS_BY(SIGSEGV, hlt_is_refused), ENDS_BY(SIGSEGV, ports_are_refused),
     ENDS_BY(SIGSEGV, control_registers_are_refused), ENDS_BY(SIGSEGV, kernel_gates_are_refused), ENDS_BY(SIGSEGV, kernel_segments_are_refused),
-    ENDS_BY(SIGSEGV, kernel_code_is_refused), ENDS_BY(SIGILL, undefined_instructions_are_refused), ENDS_WELL(hypercalls_are_refused),
+    ENDS_BY(SIGSEGV, kernel_code_is_refused), ENDS_BY(SIGILL, undefined_instructions_are_refused), ENDS_BY(SIGILL, floating_point_is_refused),
+    ENDS_WELL(hypercalls_are_refused),
     ENDS_BY(SIGSEGV, old_hypercalls_are_refused), ENDS_BY(SIGFPE, division_by_zero_is_refused), ENDS_BY(SIGSEGV, a_stack_nowhere_ends_the_process),
     { "a_forged_signal_frame_gains_nothing", a_forged_signal_frame_gains_nothing, 43 }, ENDS_WELL(system_calls_work_with_odd_registers),
     ENDS_WELL(handlers_are_called_and_return), ENDS_WELL(signals_interrupt_what_waits), ENDS_WELL(a_signal_ends_a_loop),

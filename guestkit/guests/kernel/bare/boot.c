@@ -72,6 +72,11 @@ void machine_idle(void)
     wait_for_interrupt();
 }
 
+/* CR0.EM, set at the start, stays. */
+void machine_refuse_fpu(void)
+{
+}
+
 u32 machine_fault_address(void)
 {
     u32 address;

@@ -19,6 +19,13 @@ void traps_start(void)
     ask(XEN_SET_TRAP_TABLE, (u32)table, 0, 0, 0);
     ask(XEN_SET_CALLBACKS, KERNEL_CS, (u32)gate_event, KERNEL_CS, (u32)gate_failsafe);
     ask(XEN_SET_FAST_TRAP, VECTOR_SYSTEM_CALL, 0, 0, 0);
+    machine_refuse_fpu();
+}
+
+/* The hypervisor lets the instruction after the trap through, unless it is asked again. */
+void machine_refuse_fpu(void)
+{
+    ask(XEN_FPU_TASKSWITCH, 0, 0, 0, 0);
 }
 
 u32 machine_fault_address(void)
