@@ -17,8 +17,8 @@ NO_TABLE = 0
 
 
 class ShadowTables(object):
-    """Of one GuestProcessor. `frames` are the machine addresses of at least FEWEST_FRAMES frames of the VMM's own, the bounded pool: one
-    directory, the rest tables. When they are used up the shadow is emptied."""
+    """Of one GuestProcessor. `frames` are the machine addresses of at least FEWEST_FRAMES cleared frames of the VMM's own, the bounded pool:
+    one directory, the rest tables. When they are used up the shadow is emptied."""
     _immutable_fields_ = ['vmx', 'memory', 'guest', 'paging', 'directory', 'spare', 'tables', 'large', 'touched']
 
     def __init__(self, processor, frames):
@@ -37,8 +37,6 @@ class ShadowTables(object):
         self.touched_count = 0
         self.error = 0                          # after REFLECT: the page fault's error code
         self.physical = 0                       # after DEVICE: the guest-physical address
-        for frame in frames:
-            memory.clear(frame, FRAME)
 
     def fill(self, address, error):
         """What a page fault of the processor at linear `address` (32 bits) means; `error` is its error code.
