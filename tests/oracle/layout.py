@@ -25,6 +25,11 @@ class Snippet(object):
     def pack(self):
         return struct.pack('<10I', *(self.regs + [self.eflags, len(self.code)])) + self.code.ljust(SNIPPET_CODE, b'\xcc')
 
+    def instruction_at(self, eip):
+        """The opcode at an address, behind operand-size prefixes; -1 outside the snippet."""
+        code = bytearray(self.code[max(eip - CODE, 0):]).lstrip(b'\x66')
+        return code[0] if code and eip >= CODE else -1
+
     def undefined_at(self, eip):
         """Flags not to be compared where a snippet has ended at `eip`."""
         known = 0

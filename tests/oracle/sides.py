@@ -8,7 +8,9 @@ from layout import DATA_SIZE, RESULT_SIZE, FIELDS, unpack_results
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENTRY, BATCH, RESULTS = 0x100000, 0x400000, 0x1000000
-NATIVE_FLAGS = ['-m32', '-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-pic', '-no-pie', '-fno-stack-protector', '-fcf-protection=none']
+NATIVE_FLAGS = ['-m32', '-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-pic', '-no-pie', '-fno-stack-protector', '-fcf-protection=none',
+                '-Wl,-Ttext-segment=0x69000000']        # where snippets hardly ever point
+POPA = 0x61
 COMPARED_FLAGS = 0xcd5          # arithmetic, and DF
 
 
@@ -61,7 +63,10 @@ def difference(snippet, expected, got):
     """What differs between two results of a snippet, in words; '' if nothing does that the manual defines."""
     undefined = snippet.undefined_at(expected.eip)
     parts = []
-    for name in FIELDS:
+    fields = FIELDS
+    if expected.vector == 14 and snippet.instruction_at(expected.eip) == POPA:
+        fields = ['esp'] + FIELDS[8:]       # silicon has loaded some registers already, which does no harm: POPA will load them again
+    for name in fields:
         a, b = getattr(expected, name), getattr(got, name)
         if name == 'eflags':
             a &= COMPARED_FLAGS & ~undefined

@@ -50,7 +50,7 @@ class BitTestString(Operation):
         number = signed(self.number.get(cpu, mode), size)
         n = number & (size * 8 - 1)
         distance = (number >> (5 if size == 4 else 4)) * size
-        at = self.target.linear(cpu, mode, distance, size, self.kind != BT)
+        at = self.target.beyond(cpu, mode, distance, size, self.kind != BT)
         check = self.target.check()
         if self.kind != BT:
             mode.writable(at, size, check)

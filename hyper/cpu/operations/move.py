@@ -175,7 +175,7 @@ class Translate(Operation):
         self.address = address
 
     def execute(self, cpu, mode):
-        at = self.address.linear(cpu, mode, cpu.regs[0] & 0xff, 1, False)
+        at = self.address.beyond(cpu, mode, cpu.regs[0] & 0xff, 1, False)
         cpu.regs[0] = (cpu.regs[0] & 0xffffff00) | mode.load8(at, self.address.check())
 
 

@@ -4,7 +4,8 @@ Values are unsigned ints of the operand's size. Memory operands of flat segments
 the checks of their segment. The address of an operand is computed again by each `get` and `set`; a trace computes it once.
 """
 from hyper.cpu import flags
-from hyper.cpu.mode import CHECKED, CS, DS
+from hyper.cpu.faults import GuestFault, GP, SS as FAULT_SS
+from hyper.cpu.mode import CHECKED, CS, DS, SS
 
 M32 = 0xffffffff
 
@@ -117,8 +118,12 @@ class Memory(Operand):
         return self.displacement & self.address_mask
 
     def linear(self, cpu, mode, displacement, size, write):
-        """Linear address of `size` bytes at the operand plus a displacement, checked if the segment is not flat; for the instructions that
-        reach further than their operand. Its accesses then say `self.check`."""
+        """Linear address of `size` bytes at the operand plus a displacement, checked if the segment is not flat; for operands of several parts.
+        Its accesses then say `self.check`."""
+        raise NotImplementedError
+
+    def beyond(self, cpu, mode, distance, size, write):
+        """The same for what lies at any distance from the operand: the sum wraps as an address does."""
         raise NotImplementedError
 
     def check(self):
@@ -130,7 +135,13 @@ class FlatMemory(Memory):
     pass
 
     def linear(self, cpu, mode, displacement, size, write):
-        return (self.offset(cpu) + displacement) & M32
+        offset = self.offset(cpu) + displacement
+        if offset + (size - 1) > M32:
+            raise GuestFault(FAULT_SS if self.segment == SS else GP, 0)
+        return offset
+
+    def beyond(self, cpu, mode, distance, size, write):
+        return (self.offset(cpu) + distance) & self.address_mask
 
     def check(self):
         return self.segment
@@ -140,7 +151,12 @@ class SegmentedMemory(Memory):
     pass
 
     def linear(self, cpu, mode, displacement, size, write):
-        offset = (self.offset(cpu) + displacement) & self.address_mask
+        return self.address(mode, self.offset(cpu) + displacement, size, write)
+
+    def beyond(self, cpu, mode, distance, size, write):
+        return self.address(mode, (self.offset(cpu) + distance) & self.address_mask, size, write)
+
+    def address(self, mode, offset, size, write):
         if write:
             return mode.write_address(self.segment, offset, size)
         return mode.read_address(self.segment, offset, size)
