@@ -119,15 +119,30 @@ class DirectPaging(object):
             return self.check_l2(frame)
         return check_frame(self.memory, frame)
 
+    def next_present(self, frame, first, end):
+        """The number of the next present entry of a table, from `first` on; `end` if there is none. Most entries of most tables are zero."""
+        memory = self.memory
+        at = frame * FRAME
+        k = first
+        while k < end:
+            if k & 1 == 0 and memory.read64(at + 4 * k) == 0:
+                k += 2
+            elif memory.read32(at + 4 * k) & PRESENT:
+                return k
+            else:
+                k += 1
+        return end
+
     def check_l1(self, frame):
         memory = self.memory
         at = frame * FRAME
         self.work += ENTRIES
-        for k in range(ENTRIES):
-            entry = memory.read32(at + 4 * k)
-            if entry & PRESENT and not self.get_l1_entry(entry):
+        k = self.next_present(frame, 0, ENTRIES)
+        while k < ENTRIES:
+            if not self.get_l1_entry(memory.read32(at + 4 * k)):
                 self.drop_l1(frame, k)
                 return False
+            k = self.next_present(frame, k + 1, ENTRIES)
         return True
 
     def drop_l1(self, frame, count):
@@ -135,20 +150,21 @@ class DirectPaging(object):
         memory = self.memory
         at = frame * FRAME
         self.work += count
-        for k in range(count):
-            entry = memory.read32(at + 4 * k)
-            if entry & PRESENT:
-                self.put_l1_entry(entry)
+        k = self.next_present(frame, 0, count)
+        while k < count:
+            self.put_l1_entry(memory.read32(at + 4 * k))
+            k = self.next_present(frame, k + 1, count)
 
     def check_l2(self, frame):
         memory = self.memory
         at = frame * FRAME
         self.work += ENTRIES
-        for k in range(FIRST_RESERVED_SLOT):
-            entry = memory.read32(at + 4 * k)
-            if entry & PRESENT and not self.get_l2_entry(entry):
+        k = self.next_present(frame, 0, FIRST_RESERVED_SLOT)
+        while k < FIRST_RESERVED_SLOT:
+            if not self.get_l2_entry(memory.read32(at + 4 * k)):
                 self.drop_l2(frame, k)
                 return False
+            k = self.next_present(frame, k + 1, FIRST_RESERVED_SLOT)
         for k in range(FIRST_RESERVED_SLOT, ENTRIES):
             entry = 0
             if k == M2P_SLOT:
@@ -162,10 +178,10 @@ class DirectPaging(object):
         memory = self.memory
         at = frame * FRAME
         self.work += count
-        for k in range(count):
-            entry = memory.read32(at + 4 * k)
-            if entry & PRESENT:
-                self.put_typed(entry >> 12)
+        k = self.next_present(frame, 0, count)
+        while k < count:
+            self.put_typed(memory.read32(at + 4 * k) >> 12)
+            k = self.next_present(frame, k + 1, count)
 
     def get_l1_entry(self, entry):
         """The reference of a present entry of a page table."""

@@ -41,6 +41,7 @@ def hypercall(domain, length):
     a[4] = regs[EDI]
     domain.paging.work = 0
     result = domain.call(regs[EAX])
+    domain.system.pass_time(domain.paging.work)         # so that machine time does not stand still for a guest that does nothing else
     if result == CONTINUE:
         # the instruction is executed again; events can come before
         regs[EBX] = a[0]
