@@ -194,15 +194,14 @@ def run(system):
 
 def run_fast(system):
     cpu = system.cpu
-    where = AT_REST
+    cpu.resume(system)
     while True:
-        if where == AT_REST:
+        if execute(cpu, find_block(system)) == AT_REST:
             if system.icount >= system.deadline and system.stop == stops.STOP_NONE:
                 system.service_events()     # faults alone can have brought it here
             if system.stop != stops.STOP_NONE:
                 return
             cpu.resume(system)
-        where = execute(cpu, find_block(system))
 
 
 def step(system):
@@ -229,6 +228,7 @@ def step(system):
         cpu.eip = block.starts[index]
         cpu.save(system)
         take_abort(system, abort, block, index)
+        system.look = stops.LOOK_NOW
         return
     cpu.save(system)
     if whole:
