@@ -19,7 +19,7 @@ class Block(object):
     """Instructions that run one after the other. starts: the EIP of each operation, the terminator's, and the one behind it; count: instructions
     retired by running it; tail: the code page on which its only instruction ends, if that is not the one where it begins; checks: events are looked
     at behind it even if it goes forward."""
-    _immutable_fields_ = ['ops[*]', 'terminator', 'starts[*]', 'count', 'page', 'address', 'tail', 'checks']
+    _immutable_fields_ = ['ops[*]', 'terminator', 'starts[*]', 'end', 'count', 'page', 'address', 'tail', 'checks']
 
     def __init__(self, page, address, ops, terminator, starts, tail, checks):
         self.page = page
@@ -27,6 +27,7 @@ class Block(object):
         self.ops = ops
         self.terminator = terminator
         self.starts = starts
+        self.end = starts[len(ops) + 1]     # the EIP behind the block
         self.count = len(ops) + terminator.counts
         self.tail = tail
         self.checks = checks or terminator.checks

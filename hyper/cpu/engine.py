@@ -66,9 +66,10 @@ def execute(cpu, block):
             return IN_CPU
         if terminator.indirect:
             assert isinstance(terminator, Indirect)
-            if not we_are_jitted() and cpu.eip != terminator.last_target:
-                terminator.note(cpu.eip)
-            if terminator.megamorphic:
+            if not we_are_jitted():
+                if cpu.eip != terminator.last_target:
+                    terminator.note(cpu.eip)
+            elif terminator.megamorphic:
                 if looks(block, page, cpu.eip) and cpu.icount >= system.deadline:
                     cpu.save(system)
                     system.service_events()
@@ -83,7 +84,7 @@ def execute(cpu, block):
             cpu.save(system)
             system.service_events()
             return AT_REST
-        backward = block.checks or eip < block.starts[len(block.ops) + 1]
+        backward = block.checks or eip < block.end
         if terminator.far:
             if system.stop != stops.STOP_NONE:
                 cpu.save(system)
@@ -108,7 +109,7 @@ def execute(cpu, block):
 def looks(block, page, eip):
     """Whether events are looked at where a block has led to `eip`: backwards, and in another page, so never more than a page's instructions apart.
     It depends on nothing but the guest, so they are taken at the same instruction whatever runs it."""
-    return block.checks or eip < block.starts[len(block.ops) + 1] or (eip + page.mode.cs_base) & PAGE != page.base
+    return block.checks or eip < block.end or (eip + page.mode.cs_base) & PAGE != page.base
 
 
 def follow(block, page, address):

@@ -12,7 +12,7 @@ CR0_PE, CR0_WP, CR0_PG = 1 << 0, 1 << 16, 1 << 31
 CR4_PSE = 1 << 4
 PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_PS = 1, 2, 4, 32, 64, 128
 READ, WRITE, FETCH = 0, 1, 2
-LOG_SIZE = 256          # filled entries remembered; a flush of more clears the whole bank
+LOG_SIZE = 2 * TLB_ENTRIES      # entries remembered as filled; only if there were still more must all be looked through
 
 HIGH_ENTRIES = 16       # translations of pages above the limit of flat segments, a power of two
 
@@ -74,6 +74,11 @@ class MMU(object):
     def protect_frame(self, frame):
         """Forget the write tags that lead to a physical frame: code was decoded from it, so writes must be seen."""
         system = self.system
+        if self.filled <= LOG_SIZE:
+            for k in range(self.filled):
+                self._protect_entry(system.user_tlb, self.fill_log[k], frame)
+                self._protect_entry(system.supervisor_tlb, self.fill_log[k], frame)
+            return
         i = 0
         while i < TLB_SIZE:
             self._protect_entry(system.user_tlb, i, frame)
@@ -101,12 +106,14 @@ class MMU(object):
             return
         tlb = system.user_tlb if user else system.supervisor_tlb
         i = (address >> 7) & TLB_INDEX
-        if raw.load64(tlb, i + READ_TAG) != page:
+        before = raw.load64(tlb, i + READ_TAG)
+        if before != page:
             raw.store64(tlb, i + WRITE_TAG, -1)
             raw.store64(tlb, i + READ_TAG, page)
-            if self.filled < LOG_SIZE:
-                self.fill_log[self.filled] = i
-            self.filled += 1
+            if before == -1:
+                if self.filled < LOG_SIZE:
+                    self.fill_log[self.filled] = i
+                self.filled += 1
         raw.store64(tlb, i + ADDEND, frame - page)
         if write and not self.memory.has_code(frame):
             raw.store64(tlb, i + WRITE_TAG, page)

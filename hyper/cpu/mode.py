@@ -14,7 +14,7 @@ ES, CS, SS, DS, FS, GS, LDTR, TR = range(8)
 MOST_SHARED = 1 << 16
 CHECKED = -1            # in place of a segment: the limit has been checked
 
-TLB_ENTRIES = 1024
+TLB_ENTRIES = 4096
 TLB_ENTRY = 32
 TLB_SIZE = TLB_ENTRIES * TLB_ENTRY
 TLB_INDEX = (TLB_ENTRIES - 1) * TLB_ENTRY

@@ -28,11 +28,13 @@ class Shift(Operation):
         size = self.size
         if offset >= 0:
             v = load_ram(mode, offset, size)
-            store_ram(mode, offset, self.compute(cpu, v, n), size)
+            r = self.compute(cpu, v, n)
+            store_ram(mode, offset, r, size)
         else:
             v = self.target.get(cpu, mode)
-            self.target.set(cpu, mode, self.compute(cpu, v, n))
-        self.flags(cpu, v, n)
+            r = self.compute(cpu, v, n)
+            self.target.set(cpu, mode, r)
+        self.flags(cpu, v, n, r)
 
     def compute(self, cpu, v, n):
         kind = self.kind
@@ -57,11 +59,11 @@ class Shift(Operation):
             n = bits + 1 - n
         return ((wide << n) | (wide >> (bits + 1 - n))) & mask(size)
 
-    def flags(self, cpu, v, n):
+    def flags(self, cpu, v, n, r):
+        """What a shift of `v` by `n` places to `r` leaves in the flags."""
         kind = self.kind
         size = self.size
         bits = size * 8
-        r = self.compute(cpu, v, n)
         top = (r >> (bits - 1)) & 1
         if kind == SHL or kind == SAL:
             out = ((v << n) >> bits) & 1
