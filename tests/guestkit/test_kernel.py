@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / 'guestkit' / 'guests'
 HYPER = pathlib.Path(os.environ.get('HYPER', ROOT / 'bin' / 'hyper'))
 QEMU = shutil.which('qemu-system-i386')
-SECONDS = 120
+SECONDS = 60
 MODES = {
     'qemu': None,
     'native': ['kernel-bare.elf', '--mode', 'native'],
@@ -184,7 +184,7 @@ def checksums(guests):
     found = {}
     for source in [SOURCES / 'user' / 'work.c', guests / 'user' / 'cold.c']:
         program = guests / ('hosted-' + source.stem)
-        subprocess.run(['gcc', '-O1', '-w', '-x', 'c', '-', '-I', SOURCES / 'user', '-I', SOURCES / 'lib', '-DMEASURE_H', f'-DSOURCE="{source}"', '-o', program], input=HOSTED, text=True, check=True)
+        subprocess.run(['gcc', '-O0', '-w', '-x', 'c', '-', '-I', SOURCES / 'user', '-I', SOURCES / 'lib', '-DMEASURE_H', f'-DSOURCE="{source}"', '-o', program], input=HOSTED, text=True, check=True)
         for line in subprocess.check_output([program, '2'], text=True).splitlines():
             name, checksum = line.split()
             found[name] = checksum

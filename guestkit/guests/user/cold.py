@@ -4,8 +4,8 @@ An operating system that starts up runs much code a few times each. Here an iter
 each time, so there is little for a compiler of hot loops to find.
 """
 
-FUNCTIONS = 3000
-LEAVES = 1000                   # the first ones: they call nobody
+FUNCTIONS = 2000
+LEAVES = 700                    # the first ones: they call nobody
 CELLS = 64
 
 HEAD = '''/* Written by cold.py. */
@@ -107,7 +107,7 @@ def statement(random, number):
 
 
 def function(random, number):
-    body = ''.join(statement(random, number) for _ in range(random.below(8) + 4))
+    body = ''.join(statement(random, number) for _ in range(random.below(5) + 3))
     return f'static u32 f{number}(u32 a, u32 b)\n{{\n    u32 c = a ^ {random.below(1 << 31):#x};\n\n{body}    return a ^ b ^ c;\n}}\n\n'
 
 
