@@ -137,6 +137,16 @@ def test_what_is_typed_before_the_prompt_is_not_lost(guests, mode):
     assert re.search('^([$] )*early$', output, re.MULTILINE) and status == 0, output
 
 
+def test_hypercalls_may_be_interrupts_as_in_2003(guests, tmp_path):
+    image = tmp_path / 'kernel-para.elf'
+    subprocess.run(['make', '-s', '-C', SOURCES, f'OUT={tmp_path}', 'HYPERCALL=int82', image], check=True)
+    assert b'\x0f\x01\xc1' not in image.read_bytes()      # VMCALL
+    kernel = Kernel(guests, 'para')
+    command = kernel.command("init=/bin/sh -c 'primes 20'", 'archive.img', '32M')
+    command[command.index(guests / 'kernel-para.elf')] = image
+    assert b'2 3 5 7 11 13 17 19 ' in subprocess.run(command, stdout=subprocess.PIPE, timeout=SECONDS, check=True).stdout
+
+
 @pytest.mark.parametrize('mode', ['native', 'para', 'full-vtlb', 'full-ept'])
 def test_control_d_ends_the_shell_and_the_machine(guests, mode):
     output, status = Kernel(guests, mode).run('', typed=b'\r\x04')

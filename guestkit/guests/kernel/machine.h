@@ -96,5 +96,6 @@ extern const struct micro machine_micros[];
 
 /* In entry.S of the back end: */
 void trap_return(void);                                                 /* to the trap frame at the stack pointer */
+extern char trap_return_end[];                                          /* its last instruction, which faults if that cannot be */
 
 #endif

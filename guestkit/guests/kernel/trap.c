@@ -25,6 +25,8 @@ static void exception(struct trap_frame *frame)
 {
     u32 address = frame->vector == VECTOR_PAGE_FAULT ? machine_fault_address() : frame->eip;
 
+    if (!from_user(frame) && frame->eip == (u32)trap_return_end)
+        process_exit(STATUS_SIGNAL + SIGSEGV);      /* it wants to go where its code segment does not reach */
     if (!from_user(frame))
         panic("exception %u (error %x) at %x, address %x", frame->vector, frame->error, frame->eip, address);
     if (frame->vector == VECTOR_PAGE_FAULT) {

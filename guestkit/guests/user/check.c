@@ -301,6 +301,13 @@ static void a_forged_signal_frame_gains_nothing(void)
                  : : "i"(SYS_SIGRETURN), "i"(SYS_EXIT) : "eax", "ecx", "edi", "memory");
 }
 
+/* Beyond the segments that a hypervisor allows, so that it is the kernel's return that faults. */
+static void a_handler_beyond_everything_ends_the_process(void)
+{
+    signal(SIGUSR1, (handler)0xfffffff0);
+    kill(getpid(), SIGUSR1);
+}
+
 static void system_calls_work_with_odd_registers(void)
 {
     int pid = getpid(), result, flags;
@@ -496,7 +503,8 @@ static const struct check {
     ENDS_BY(SIGSEGV, kernel_code_is_refused), ENDS_BY(SIGILL, undefined_instructions_are_refused), ENDS_BY(SIGILL, floating_point_is_refused),
     ENDS_WELL(hypercalls_are_refused),
     ENDS_BY(SIGSEGV, old_hypercalls_are_refused), ENDS_BY(SIGFPE, division_by_zero_is_refused), ENDS_BY(SIGSEGV, a_stack_nowhere_ends_the_process),
-    { "a_forged_signal_frame_gains_nothing", a_forged_signal_frame_gains_nothing, 43 }, ENDS_WELL(system_calls_work_with_odd_registers),
+    { "a_forged_signal_frame_gains_nothing", a_forged_signal_frame_gains_nothing, 43 }, ENDS_BY(SIGSEGV, a_handler_beyond_everything_ends_the_process),
+    ENDS_WELL(system_calls_work_with_odd_registers),
     ENDS_WELL(handlers_are_called_and_return), ENDS_WELL(signals_interrupt_what_waits), ENDS_WELL(a_signal_ends_a_loop),
     ENDS_WELL(handlers_are_inherited_and_not_kept_by_exec), ENDS_BY(SIGUSR1, the_argument_is_the_name), ENDS_WELL(pipes_carry_every_byte),
     ENDS_BY(SIGPIPE, a_pipe_without_readers_is_broken), ENDS_WELL(registers_survive_others), ENDS_WELL(time_passes_and_never_goes_back),

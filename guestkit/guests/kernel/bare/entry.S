@@ -87,6 +87,8 @@ trap_return:
     popl %ds
     popal
     addl $8, %esp                       /* vector and error code */
+    .globl trap_return_end
+trap_return_end:
     iret
 
     .bss

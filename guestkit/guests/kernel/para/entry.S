@@ -97,6 +97,8 @@ trap_return:
     popl %ds
     popal
     addl $8, %esp                       /* vector and error code */
+    .globl trap_return_end
+trap_return_end:
     iret
 1:  movb $0, SHARED_EVENTS_MASK + 3(%ebx)
     movl $VECTOR_EVENT, FRAME_VECTOR(%esp)
