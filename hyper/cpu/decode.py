@@ -82,7 +82,7 @@ class Decoder(object):
             page = self.tail
             if page is self.mode.fault_page:
                 raise BadFetch(address)
-        self.eip += 1
+        self.eip = (self.eip + 1) & M32
         self.length += 1
         byte = code_byte(self.system.memory, page, address)
         self.bytes = (self.bytes << 8) | byte

@@ -233,3 +233,13 @@ def test_cr4_refuses_bits_that_the_model_does_not_have():
 @pytest.mark.parametrize('source', ['.byte 0x0f, 0x20, 0xc8', '.byte 0x0f, 0x22, 0xe8', '.byte 0x0f, 0x20, 0xf8'])
 def test_control_registers_that_do_not_exist_are_undefined_opcodes(source):
     assert make(source).run().vector == 6
+
+
+def test_code_goes_on_at_address_0_behind_the_last_byte_of_the_address_space():
+    guest = make('jmp 0xfffffffd')
+    guest.memory.write32(DIRECTORY + 4 * 1023, 0xa000 | 7)
+    guest.memory.write32(0xa000 + 4 * 1023, PAGE | 7)
+    guest.memory.write_bytes(PAGE + 0xffd, '\x40\xb3\x77')      # inc eax; mov bl, 77h
+    guest.memory.write_bytes(0, '\xe8\0\0\0\0\xf4')             # call .+5; hlt
+    assert guest.run() is None
+    assert (guest.eax, guest.ebx, guest.system.eip, guest.memory.read32(STACK - 4)) == (1, 0x77, 6, 5)
