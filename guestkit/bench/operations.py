@@ -17,6 +17,9 @@ OPERATIONS = ('null_call', 'signal', 'fork', 'exec', 'sh',
               'mmap', 'prot_fault', 'page_fault', 'pipe_bandwidth')
 MOST_SECONDS = 300              # of a boot
 MOST_ITERATIONS = {'pipe_bandwidth': 32768}    # a guest counts its bytes in 32 bits
+MOST = 1 << 30
+SLOW = ('fork', 'exec', 'sh', 'pipe_bandwidth')
+LEAST_TIMED = 5e6               # ns of a round: below that, the moments at which its two lines are read say little
 MEMBERS = 8                     # iterations are a multiple of the processes that hand on a token
 
 
@@ -61,9 +64,9 @@ class Measurer:
 
     def measure(self, append, name):
         """The Cost of what `append` does, a text with places for rounds and iterations, under the name that it prints."""
-        trial = self.boot(append.format(rounds=3, iterations=self.first(append, name)))
-        iterations = self.length * 1e9 / steady(self.named(trial, name))
-        iterations = MEMBERS * max(1, int(min(iterations, MOST_ITERATIONS.get(name, 1 << 31)) / MEMBERS))
+        most = MOST_ITERATIONS.get(name, MOST)
+        iterations = self.try_lengths(append, name, most)
+        iterations = MEMBERS * max(1, int(min(iterations, most) / MEMBERS))
         outcome = self.boot(append.format(rounds=self.rounds + 1, iterations=iterations))
         rounds = self.named(outcome, name)
         if len(rounds) != self.rounds + 1:
@@ -71,9 +74,15 @@ class Measurer:
         return Cost(steady(rounds), rounds[-1].machine_ns / iterations, per_iteration(outcome.report, self.idle, iterations * len(rounds)),
                     [round.ns for round in rounds])
 
-    def first(self, append, name):
-        """Iterations for the trial: enough to be timed, few enough for the slowest."""
-        return 20 if name in ('fork', 'exec', 'sh', 'pipe_bandwidth') else 1000
+    def try_lengths(self, append, name, most):
+        """The iterations that fill a round, by short boots: with more and more of them until a round can be timed."""
+        iterations = 16 if name in SLOW else 1024
+        while True:
+            trial = self.named(self.boot(append.format(rounds=3, iterations=iterations)), name)
+            ns = steady(trial)
+            if ns * iterations >= LEAST_TIMED or iterations * 8 > most:
+                return most if ns == 0 else self.length * 1e9 / ns
+            iterations *= 8
 
     @staticmethod
     def named(outcome, name):
