@@ -26,8 +26,8 @@ class Snippet(object):
         return struct.pack('<10I', *(self.regs + [self.eflags, len(self.code)])) + self.code.ljust(SNIPPET_CODE, b'\xcc')
 
     def instruction_at(self, eip):
-        """The opcode at an address, behind operand-size prefixes; -1 outside the snippet."""
-        code = bytearray(self.code[max(eip - CODE, 0):]).lstrip(b'\x66')
+        """The opcode at an address, behind operand-size and repeat prefixes; -1 outside the snippet."""
+        code = bytearray(self.code[max(eip - CODE, 0):]).lstrip(b'\x66\xf2\xf3')
         return code[0] if code and eip >= CODE else -1
 
     def undefined_at(self, eip):

@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ENTRY, BATCH, RESULTS = 0x100000, 0x400000, 0x1000000
 NATIVE_FLAGS = ['-m32', '-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-pic', '-no-pie', '-fno-stack-protector', '-fcf-protection=none',
                 '-Wl,-Ttext-segment=0x69000000']        # where snippets hardly ever point
-POPA = 0x61
+POPA, CMPS = 0x61, (0xa6, 0xa7)
 COMPARED_FLAGS = 0xcd5          # arithmetic, and DF
 
 
@@ -64,8 +64,12 @@ def difference(snippet, expected, got):
     undefined = snippet.undefined_at(expected.eip)
     parts = []
     fields = FIELDS
-    if expected.vector == 14 and snippet.instruction_at(expected.eip) == POPA:
-        fields = ['esp'] + FIELDS[8:]       # silicon has loaded some registers already, which does no harm: POPA will load them again
+    if expected.vector == 14:
+        opcode = snippet.instruction_at(expected.eip)
+        if opcode == POPA:
+            fields = ['esp'] + FIELDS[8:]   # silicon has loaded some registers already, which does no harm: POPA will load them again
+        elif opcode in CMPS:
+            fields = FIELDS[:-1]            # which operand is read first is the processor's affair, and differs between its forms
     for name in fields:
         a, b = getattr(expected, name), getattr(got, name)
         if name == 'eflags':

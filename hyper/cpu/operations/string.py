@@ -42,7 +42,7 @@ def element(cpu, mode, kind, segment, size, address_mask):
         else:
             cpu.regs[0] = (cpu.regs[0] & ~mask(size) & 0xffffffff) | value
     elif kind == CMPS:
-        b = mode.load_at(ES, cpu.regs[7] & address_mask, size)          # first, as silicon does: its page fault comes before the other
+        b = mode.load_at(ES, cpu.regs[7] & address_mask, size)          # first, as silicon does in most forms
         a = mode.load_at(segment, cpu.regs[6] & address_mask, size)
         set_flags(cpu, CC_SUB, size, a, b)
     else:
