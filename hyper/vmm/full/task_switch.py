@@ -173,8 +173,10 @@ def load_new(domain, selector, new, nested):
     guest.set_flags(flags)
     for s in range(6):
         set_segment(guest, s, selectors[s], 0, 0, UNUSABLE | (selectors[s] & 3) << 5)
-    # what an entry demands of CS and TR whatever becomes of the rest
-    set_segment(guest, CS, selectors[CS], 0, M32, 0xc09b | (selectors[CS] & 3) << 5)
+    # what an entry demands of CS and SS whatever becomes of the rest
+    privilege = selectors[CS] & 3
+    set_segment(guest, CS, selectors[CS], 0, M32, 0xc09b | privilege << 5)
+    set_segment(guest, SS, privilege, 0, 0, UNUSABLE | privilege << 5)
     load_ldt(domain, ldt)
     if flags & FLAG_VM:
         for s in range(6):
