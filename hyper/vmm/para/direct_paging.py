@@ -8,6 +8,7 @@ reference as a table, and the references they make are dropped with the last.
 Stale translations: the processor may still hold a writable translation of a frame whose last writable mapping is gone. So a frame
 remembers when it lost that mapping (`stamp`, in number of flushes), and if no flush came since, there is one before it can be a table.
 """
+from hyper.board import raw
 from hyper.vmm.para.descriptors import check_frame
 from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import (ACCESSED, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
@@ -121,13 +122,13 @@ class DirectPaging(object):
 
     def next_present(self, frame, first, end):
         """The number of the next present entry of a table, from `first` on; `end` if there is none. Most entries of most tables are zero."""
-        memory = self.memory
+        storage = self.memory.storage       # the frame is one of RAM, for it has an owner
         at = frame * FRAME
         k = first
         while k < end:
-            if k & 1 == 0 and memory.read64(at + 4 * k) == 0:
+            if k & 1 == 0 and raw.load64(storage, at + 4 * k) == 0:
                 k += 2
-            elif memory.read32(at + 4 * k) & PRESENT:
+            elif raw.load32(storage, at + 4 * k) & PRESENT:
                 return k
             else:
                 k += 1
