@@ -9,7 +9,7 @@ import math
 from rpython.rlib.jit import dont_look_inside
 from rpython.rlib.longlong2float import float2longlong, longlong2float, singlefloat2uint, uint2singlefloat
 from rpython.rlib.rarithmetic import intmask, r_singlefloat, r_uint
-from rpython.rlib.rfloat import INFINITY, NAN
+from rpython.rlib.rfloat import INFINITY
 from rpython.rtyper.lltypesystem import lltype, rffi
 
 M32 = 0xffffffff
@@ -28,6 +28,11 @@ CONSTANTS = [1.0, 3.3219280948873623479, 1.4426950408889634074, math.pi, 0.30102
 
 def is_nan(value):
     return value != value
+
+
+def indefinite():
+    """What invalid operations give: the quiet NaN whose sign is set (vol. 1, 4.8.3.7). Made from its bits, as the sign of a constant is the compiler's."""
+    return longlong2float(intmask(r_uint(0xfff8) << 48))
 
 
 def round_even(value):
@@ -115,7 +120,7 @@ class X87(object):
         if self.empty[k]:
             self.signal(IE | SF)
             self.status &= ~C1
-            return NAN
+            return indefinite()
         return self.value[k]
 
     def set(self, i, value):
@@ -129,7 +134,7 @@ class X87(object):
         if not self.empty[self.top]:
             self.signal(IE | SF)
             self.status |= C1
-            value = NAN
+            value = indefinite()
         self.set(0, value)
 
     def pop(self):
@@ -233,12 +238,13 @@ class X87(object):
             result = self.divide(b, a)
         if is_nan(result) and not is_nan(a) and not is_nan(b):
             self.signal(IE)
+            return indefinite()
         return result
 
     def divide(self, a, b):
         if b == 0.0:
             if is_nan(a) or a == 0.0:
-                return NAN
+                return indefinite()
             if a != INFINITY and a != -INFINITY:
                 self.signal(ZE)
             return math.copysign(INFINITY, math.copysign(1.0, a) * math.copysign(1.0, b))
@@ -570,7 +576,7 @@ class X87(object):
         if byte == 0xfa:
             if x < 0.0:
                 self.signal(IE)
-                self.set(0, NAN)
+                self.set(0, indefinite())
             else:
                 self.set(0, x if is_nan(x) or x == INFINITY else math.sqrt(x))
         elif byte == 0xf0:
@@ -578,7 +584,7 @@ class X87(object):
         elif is_nan(x) or x == INFINITY or x == -INFINITY:
             if not is_nan(x):
                 self.signal(IE)
-            self.set(0, NAN)
+            self.set(0, indefinite())
         elif math.fabs(x) >= TWO_63:
             self.status |= C2           # out of range: left alone
         elif byte == 0xfe:
@@ -595,14 +601,14 @@ class X87(object):
     def function_of_two(self, byte, x, y):
         """FYL2X, FPATAN, FYL2XP1."""
         if is_nan(x) or is_nan(y):
-            return NAN
+            return indefinite()
         if byte == 0xf3:
             return math.atan2(y, x)
         if byte == 0xf9:
             x += 1.0
         if x < 0.0:
             self.signal(IE)
-            return NAN
+            return indefinite()
         if x == 0.0:
             self.signal(ZE)
             return -INFINITY if y > 0.0 else INFINITY
@@ -627,7 +633,7 @@ class X87(object):
         if is_nan(x) or is_nan(y) or y == 0.0 or x == INFINITY or x == -INFINITY:
             if not is_nan(x) and not is_nan(y):
                 self.signal(IE)
-            self.set(0, NAN)
+            self.set(0, indefinite())
             self.set_conditions(0)
             return
         if y == INFINITY or y == -INFINITY:
@@ -648,7 +654,7 @@ class X87(object):
     def scale(self, x, y):
         """FSCALE."""
         if is_nan(x) or is_nan(y):
-            return NAN
+            return indefinite()
         if x == 0.0 or x == INFINITY or x == -INFINITY:
             return x
         if y > 5000.0:
@@ -690,7 +696,7 @@ def from_extended(significand, exponent):
     magnitude = high + float(significand & M32)
     power = exponent & 0x7fff
     if power == 0x7fff:
-        value = INFINITY if intmask(r_uint(significand) << 1) == 0 else NAN
+        value = INFINITY if intmask(r_uint(significand) << 1) == 0 else -indefinite()
         exact = value == INFINITY
     elif significand == 0:
         value = 0.0
