@@ -2,6 +2,7 @@
 import hashlib
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ sys.path.insert(0, str(ROOT))
 from guestkit.build import build_file          # noqa: E402
 
 HYPER = os.environ.get('HYPER', str(ROOT / 'bin' / 'hyper'))
+
+# A make that a test starts is none of the make that runs the tests; and where that runs in the background, Ctrl-C is ignored until it is asked for.
+for name in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL'):
+    os.environ.pop(name, None)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')
