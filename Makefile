@@ -88,7 +88,7 @@ test-guestkit: bin/libhyper.so guests $(VENV3)/.ready   ## guestkit and whole gu
 
 # -- measuring and packing
 
-bench: bin/libhyper.so guests $(VENV3)/.ready   ## what each way to run the kernel costs: tables, build/bench.json, a plot
+bench: bin/libhyper.so build/hyper-O2 guests $(VENV3)/.ready   ## what each way to run the kernel costs: tables, build/bench.json, a plot
 	@$(VENV3)/bin/guestkit bench
 
 bench-peers: bin/libhyper.so guests $(VENV3)/.ready     ## the CPU workloads beside QEMU, where it is installed; build/bench-peers.json
