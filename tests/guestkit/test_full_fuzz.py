@@ -11,7 +11,7 @@ from conftest import HYPER
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / 'hyper'))
 import random_guest                     # noqa: E402
 
-GUESTS = 60
+GUESTS = 20
 WITNESS = '''
 #include "guest.h"
 int main(const char *command_line)
@@ -29,7 +29,7 @@ int main(const char *command_line)
 def test_random_guests_harm_neither_the_hypervisor_nor_a_witness(guest, tmp_path, mmu):
     report = tmp_path / 'report.json'
     run = [HYPER, 'run', guest(WITNESS), '--mode', 'full', '--mmu', mmu, '--memory', '2M', '--report', 'json', '--report-file', report,
-           '--instructions', '300000000']
+           '--instructions', '200000000']
     alone = subprocess.run(run, stdin=subprocess.DEVNULL, capture_output=True, timeout=100)
     assert alone.returncode == 0
     for k in range(GUESTS):
