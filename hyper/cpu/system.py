@@ -59,7 +59,6 @@ class System(object):
         self.idle = 0                   # ns that passed without instructions
         self.deadline = 0               # the instruction count at which the engine must call `service_events`
         self.limit = FOREVER            # the instruction count at which `run` returns STOP_DEADLINE
-        self.limit_reached = False
         self.stop_requested = False
         self.tlb_limit = 0xffffffff
         self.modes = []

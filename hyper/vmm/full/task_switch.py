@@ -3,6 +3,7 @@
 The processor has checked the right to use the TSS descriptor or gate. Faults until the switch are the old task's; those of loading the new
 task's segments are #TS, #NP or #SS in the new task.
 """
+from hyper.cpu.descriptor import Descriptor
 from hyper.vmm.full.cr_access import CR0_TS, write_cr3
 from hyper.vmm.full.guest import CS, M32, SS
 from hyper.vmm.full.paging import CR0_PG
@@ -21,41 +22,6 @@ UNUSABLE = 1 << 16
 # the 32-bit TSS (figure 7-2)
 BACK_LINK, TSS_CR3, TSS_EIP, TSS_EFLAGS, TSS_REGISTERS, TSS_SEGMENTS, TSS_LDT = 0, 0x1c, 0x20, 0x24, 0x28, 0x48, 0x60
 SOFTWARE_EVENTS = 4                     # the first type of event that comes from an instruction
-
-
-class Descriptor(object):
-    """`low` and `high` doublewords at linear address `at`."""
-    _immutable_fields_ = ['at', 'low', 'high']
-
-    def __init__(self, at, low, high):
-        self.at = at
-        self.low = low
-        self.high = high
-
-    def base(self):
-        return self.low >> 16 | (self.high & 0xff) << 16 | self.high & 0xff000000
-
-    def limit(self):
-        limit = self.low & 0xffff | self.high & 0xf0000
-        if self.high & 1 << 23:
-            limit = limit << 12 | 0xfff
-        return limit
-
-    def access(self):
-        """As the VMCS has it."""
-        return self.high >> 8 & 0xf0ff
-
-    def kind(self):
-        return self.high >> 8 & 0xf
-
-    def is_ordinary(self):
-        return self.high & 1 << 12 != 0
-
-    def is_present(self):
-        return self.high & 1 << 15 != 0
-
-    def privilege(self):
-        return self.high >> 13 & 3
 
 
 def exit_task_switch(domain):
