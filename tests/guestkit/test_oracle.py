@@ -4,12 +4,10 @@ import sys
 
 import pytest
 
-from guestkit.machine import Machine, Reason
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'oracle'))
 
+import engine       # noqa: E402
 import generate     # noqa: E402
-import layout       # noqa: E402
 import sides        # noqa: E402
 
 
@@ -25,43 +23,18 @@ def built():
         built.remove()
 
 
-def run_guest(image, packed, count):
-    """The results of a packed batch."""
-    flat = image.ljust(sides.BATCH - sides.ENTRY, b'\0') + packed
-    with Machine(flat, at=sides.ENTRY, memory=f'{(sides.RESULTS + sides.results_size(count) >> 20) + 1}M') as machine:
-        stop = machine.run(seconds=300)
-        assert stop.reason is Reason.EXITED and stop.status == 0, stop
-        return layout.unpack_results(machine.physical.read(sides.RESULTS, sides.results_size(count)))
+def check(built, batch, repeat):
+    packed = batch.pack(repeat)
+    found = sides.compare(batch, built.run_native(packed), engine.run(built.build_guest(), packed, len(batch.snippets)))
+    assert not found, sides.report(found)
 
 
-def differences(built, snippets, data, repeat):
-    packed = layout.pack_batch(snippets, data, repeat)
-    expected = built.run_native(packed)
-    got = run_guest(built.build_guest(), packed, len(snippets))
-    assert len(expected) == len(got) == len(snippets)
-    found = []
-    for number, snippet in enumerate(snippets):
-        words = sides.difference(snippet, expected[number], got[number])
-        if words:
-            found.append(f'{number}: {words}: {sides.describe(snippet)}')
-    return found
-
-
+@pytest.mark.parametrize('kind', sorted(generate.KINDS))
 @pytest.mark.parametrize('seed, count, repeat', [(1985, 3000, 1), (1995, 40, 2500)])
-def test_random_code_ends_as_on_the_hosts_processor(built, seed, count, repeat):
-    assert differences(built, *generate.batch(seed, count), repeat) == []
+def test_random_code_ends_as_on_the_hosts_processor(built, kind, seed, count, repeat):
+    check(built, generate.batch(kind, seed, count), repeat)
 
 
-def main():
-    """By hand: python3 test_oracle.py FIRST_SEED BATCHES SNIPPETS REPEAT."""
-    built = sides.Built()
-    built.build_native()
-    first, batches, count, repeat = [int(word) for word in sys.argv[1:]]
-    for seed in range(first, first + batches):
-        for line in differences(built, *generate.batch(seed, count), repeat):
-            print(seed, line, flush=True)
-    built.remove()
-
-
-if __name__ == '__main__':
-    main()
+@pytest.mark.parametrize('name', sorted(generate.kept()))
+def test_code_that_once_ended_otherwise(built, name):
+    check(built, generate.kept()[name], 1)

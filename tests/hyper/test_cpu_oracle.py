@@ -48,31 +48,30 @@ def run_guest(image, packed, count):
     return results
 
 
-def compare(built, snippets, data):
-    packed = layout.pack_batch(snippets, data)
-    expected = built.run_native(packed)
-    got = run_guest(built.build_guest(), packed, len(snippets))
-    assert len(expected) == len(got) == len(snippets)
-    differences = []
-    for k in range(len(snippets)):
-        words = sides.difference(snippets[k], expected[k], got[k])
-        if words:
-            differences.append('%d: %s: %s' % (k, words, sides.describe(snippets[k])))
-    assert not differences, '\n'.join(differences)
+def check(built, batch):
+    packed = batch.pack()
+    found = sides.compare(batch, built.run_native(packed), run_guest(built.build_guest(), packed, len(batch.snippets)))
+    assert not found, sides.report(found)
 
 
-def test_random_integer_code_ends_as_on_the_hosts_processor(built):
-    compare(built, *generate.batch(2003, 400))
+@pytest.mark.parametrize('kind', sorted(generate.KINDS))
+def test_random_code_ends_as_on_the_hosts_processor(built, kind):
+    check(built, generate.batch(kind, 2003, 400))
+
+
+@pytest.mark.parametrize('name', sorted(generate.kept()))
+def test_code_that_once_ended_otherwise(built, name):
+    check(built, generate.kept()[name])
 
 
 def test_the_comparison_sees_a_difference(built):
-    snippets, data = generate.batch(1, 1)
-    packed = layout.pack_batch(snippets, data)
+    batch = generate.batch('integer', 1, 1)
+    packed = batch.pack()
     expected = built.run_native(packed)[0]
     for name, change in [('eax', 1), ('eflags', 1 << 10), ('eip', 1), ('vector', 1)]:
         other = built.run_native(packed)[0]
         setattr(other, name, getattr(other, name) ^ change)
-        assert name in sides.difference(snippets[0], expected, other)
+        assert name in sides.difference(batch.snippets[0], expected, other)
     other = built.run_native(packed)[0]
     other.data = other.data[:-1] + b'\x77'
-    assert 'data' in sides.difference(snippets[0], expected, other)
+    assert 'data' in sides.difference(batch.snippets[0], expected, other)

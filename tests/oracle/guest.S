@@ -7,16 +7,16 @@
         .set CODE_FRAME, 0x200000
         .set DATA_FRAME, 0x300000
         .set BATCH, 0x400000
-        .set IMAGE, BATCH + 8
-        .set SNIPPETS, IMAGE + 8192
+        .set IMAGE, BATCH + 16
+        .set STATES, IMAGE + 8192
         .set RESULTS, 0x1000000
         .set DIRECTORY, 0x180000
         .set CODE_TABLE, 0x181000
         .set DATA_TABLE, 0x182000
         .set IDT, 0x183000
         .set KERNEL_STACK, 0x190000
-        .set USER_CS, 0x1b
-        .set USER_DS, 0x23
+        .set USER_CS, 0x23              # as under a 64-bit Linux, and so are the descriptors
+        .set USER_DS, 0x2b
 
         .text
         .globl _start
@@ -36,31 +36,33 @@ _start: cld
         movl    $DATA_FRAME + 0x1007, DATA_TABLE + 4
         mov     $DIRECTORY, %eax
         mov     %eax, %cr3
-        mov     $0x10, %eax             # PSE
+        mov     $0x610, %eax            # OSXMMEXCPT, OSFXSR, PSE
+        cmpl    $0, BATCH + 8
+        jne     1f
+        mov     $0x10, %eax
+1:
         mov     %eax, %cr4
         mov     $0x80010031, %eax       # PG, WP, NE, ET, PE
         mov     %eax, %cr0
         mov     $tss, %eax
-        mov     %ax, gdt + 0x28 + 2
+        mov     %ax, gdt + 0x40 + 2
         shr     $16, %eax
-        mov     %al, gdt + 0x28 + 4
+        mov     %al, gdt + 0x40 + 4
         lgdt    gdt_pointer
         ljmp    $8, $1f
 1:      mov     $USER_DS, %eax
         mov     %eax, %ds
         mov     %eax, %es
-        mov     %eax, %fs
-        mov     %eax, %gs
-        mov     $0x10, %eax
+        mov     $0x18, %eax
         mov     %eax, %ss
-        mov     $0x28, %eax
+        mov     $0x40, %eax
         ltr     %ax
         mov     $IDT, %edi
         mov     $vectors, %esi
         mov     $32, %ecx
 2:      mov     %esi, %eax
         and     $0xffff, %eax
-        or      $0x80000, %eax
+        or      $0x80000, %eax          # KERNEL_CS
         stosl
         mov     %esi, %eax
         and     $0xffff0000, %eax
@@ -71,6 +73,10 @@ _start: cld
         orl     $0x6000, IDT + 3 * 8 + 4        # INT3 and INTO from ring 3
         orl     $0x6000, IDT + 4 * 8 + 4
         lidt    idt_pointer
+        mov     BATCH + 8, %eax
+        shl     $9, %eax
+        add     $STATES, %eax
+        mov     %eax, snippet
 
 next_snippet:
         mov     done, %eax
@@ -83,9 +89,9 @@ next_snippet:
         mov     $1024, %ecx
         rep stosl
         mov     snippet, %esi
-        add     $40, %esi
+        add     $64, %esi
         mov     $CODE_FRAME, %edi
-        mov     $22, %ecx
+        mov     $48, %ecx
         rep movsl
         mov     BATCH + 4, %eax
         mov     %eax, remaining
@@ -94,7 +100,16 @@ run:    mov     $IMAGE, %esi
         mov     $2048, %ecx
         rep movsl
         mov     snippet, %eax
-        pushl   $USER_DS
+        mov     $USER_DS, %ecx
+        mov     %ecx, %fs
+        xor     %ecx, %ecx
+        mov     %ecx, %gs
+        cmpl    $0, BATCH + 8
+        je      1f
+        mov     40(%eax), %ecx
+        shl     $9, %ecx
+        fxrstor STATES(%ecx)
+1:      pushl   $USER_DS
         pushl   16(%eax)
         pushl   32(%eax)
         pushl   $USER_CS
@@ -108,9 +123,15 @@ run:    mov     $IMAGE, %esi
         mov     (%eax), %eax
         iret
 
-ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack
+ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack; DS and ES may be null, so first SS reaches the data
         cmpl    $USER_CS, 12(%esp)
         jne     broken
+        pushl   %ds
+        pushl   %es
+        pushl   $USER_DS
+        popl    %ds
+        pushl   $USER_DS
+        popl    %es
         pushl   %edi
         mov     result, %edi
         mov     %eax, (%edi)
@@ -121,6 +142,17 @@ ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack
         mov     %esi, 24(%edi)
         popl    28(%edi)
         cld
+        popl    %eax
+        movzwl  %ax, %eax
+        mov     %eax, 52(%edi)          # ES
+        popl    %eax
+        movzwl  %ax, %eax
+        mov     %eax, 56(%edi)          # DS
+        xor     %eax, %eax
+        mov     %fs, %ax
+        mov     %eax, 60(%edi)
+        mov     %gs, %ax
+        mov     %eax, 64(%edi)
         popl    40(%edi)                # vector
         popl    44(%edi)                # error code
         popl    36(%edi)                # EIP
@@ -133,14 +165,17 @@ ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack
         jne     4f
         mov     %cr2, %eax
         mov     %eax, 48(%edi)
-4:      decl    remaining
+4:      cmpl    $0, BATCH + 8
+        je      5f
+        fxsave  128(%edi)
+5:      decl    remaining
         jne     run
         mov     $DATA_FRAME, %esi
-        add     $64, %edi
+        add     $640, %edi
         mov     $2048, %ecx
         rep movsl
         mov     %edi, result
-        addl    $128, snippet
+        addl    $256, snippet
         incl    done
         jmp     next_snippet
 
@@ -164,9 +199,11 @@ vectors:
         .balign 8
 gdt:    .quad   0
         .quad   0x00cf9b000000ffff
+        .quad   0
         .quad   0x00cf93000000ffff
         .quad   0x00cffb000000ffff
         .quad   0x00cff3000000ffff
+        .quad   0, 0
         .quad   0x0000890000000067      # the TSS, whose base is filled in
 gdt_pointer:
         .word   . - gdt - 1
@@ -174,11 +211,11 @@ gdt_pointer:
 idt_pointer:
         .word   32 * 8 - 1
         .long   IDT
-snippet: .long  SNIPPETS
+snippet: .long  0
 result: .long   RESULTS
 done:   .long   0
 remaining: .long 0
         .balign 8
-tss:    .long   0, KERNEL_STACK, 0x10
+tss:    .long   0, KERNEL_STACK, 0x18
         .fill   22, 4, 0
         .word   0, 0x68                 # no I/O bitmap

@@ -1,9 +1,10 @@
 /* Runs snippets of 32-bit user code on the host's processor and reports the state in which each ends.
 
    Freestanding, so that a compiler without 32-bit libraries builds it. Input on descriptor 0: a struct header, the initial contents of the data
-   pages, and snippets; output on descriptor 1: a struct result and the data pages for each. The layout is in layout.py.
+   pages, FXSAVE images and snippets; output on descriptor 1: a struct result and the data pages for each. The layout is in layout.py.
 
-   A snippet is entered by returning from a signal handler with its registers, and left by the next signal: a trap or a fault. */
+   A snippet is entered by returning from a signal handler with its registers, through `enter` if it starts from an FXSAVE image, and left by the next
+   signal: a trap or a fault. */
 
 typedef unsigned int u32;
 typedef unsigned char u8;
@@ -12,25 +13,34 @@ typedef unsigned char u8;
 #define DATA 0x20000000u
 #define CODE_SIZE 4096
 #define DATA_SIZE 8192
-#define SNIPPET_CODE 88
+#define SNIPPET_CODE 192
+#define STATE_SIZE 512
+#define MOST_STATES 64
+#define USER_DS 0x2b
 
 enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 
-struct header { u32 count, repeat; };       /* repeat is for the guest */
-struct snippet { u32 regs[8], eflags, length; u8 code[SNIPPET_CODE]; };
-struct result { u32 regs[8], eflags, eip, vector, error, cr2, unused[3]; };
+struct header { u32 count, repeat, states, unused; };       /* repeat is for the guest */
+struct snippet { u32 regs[8], eflags, length, state, unused[5]; u8 code[SNIPPET_CODE]; };
+struct result { u32 regs[8], eflags, eip, vector, error, cr2, es, ds, fs, gs, unused[15]; u8 state[STATE_SIZE]; };
 
 /* struct sigcontext of the i386 kernel interface, inside ucontext */
 struct context {
     u32 uc_flags, uc_link, stack[3];
-    u32 gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trapno, err, eip, cs, eflags, esp_at_signal, ss, fpstate, oldmask, cr2;
+    u32 gs, fs, es, ds, edi, esi, ebp, esp, ebx, edx, ecx, eax, trapno, err, eip, cs, eflags, esp_at_signal, ss;
+    u8 *fpstate;
+    u32 oldmask, cr2;
 };
+
+#define FSAVE_SIZE 112      /* what is before the FXSAVE image in *fpstate */
 
 struct action { void *handler; u32 flags; void *restorer; u32 mask[2]; };
 struct stack { void *sp; u32 flags, size; };
 
 static struct header header;
 static u8 image[DATA_SIZE] __attribute__((aligned(4)));
+static u8 states[MOST_STATES][STATE_SIZE] __attribute__((aligned(16)));
+u8 entry_state[STATE_SIZE] __attribute__((aligned(16)));
 static struct snippet snippet;
 static u32 at;
 static int started;
@@ -86,14 +96,21 @@ static void map(u32 address, u32 size, int protection) {
 }
 
 static void report(struct context *c) {
-    struct result r = {{c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi}, c->eflags, c->eip, c->trapno, c->err, c->cr2, {0, 0, 0}};
+    struct result r = {{c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi}, c->eflags, c->eip, c->trapno, c->err, c->cr2,
+                       c->es & 0xffff, c->ds & 0xffff, c->fs & 0xffff, c->gs & 0xffff, {0}, {0}};
     if (r.vector != 14)
         r.cr2 = 0;
     if (r.vector == 3 || r.vector == 4)
         r.error = 0;
+    if (header.states)
+        copy(r.state, c->fpstate + FSAVE_SIZE, STATE_SIZE);
     write_all(&r, sizeof r);
     write_all((void *)DATA, DATA_SIZE);
 }
+
+__asm__("enter: fxrstor entry_state\n jmp *code\n");
+extern void enter(void);
+u32 code = CODE;
 
 static void prepare(struct context *c) {
     struct snippet *s = &snippet;
@@ -111,7 +128,13 @@ static void prepare(struct context *c) {
     c->esi = s->regs[ESI];
     c->edi = s->regs[EDI];
     c->eflags = s->eflags;
+    c->es = c->ds = c->fs = USER_DS;
+    c->gs = 0;
     c->eip = CODE;
+    if (header.states) {
+        copy(entry_state, states[s->state], STATE_SIZE);
+        c->eip = (u32)enter;
+    }
 }
 
 void on_signal(int number, void *information, struct context *c) {
@@ -140,6 +163,9 @@ void begin(void) {
     struct action action = {(void *)on_signal, 0x0c000004, (void *)restore, {0, 0}};    /* RESTORER, ONSTACK, SIGINFO */
     read_all(&header, sizeof header);
     read_all(image, DATA_SIZE);
+    if (header.states > MOST_STATES)
+        leave(4);
+    read_all(states, header.states * STATE_SIZE);
     call(91, 0xc0000000, 0x3fffe000, 0, 0, 0);      /* munmap the stack and what else the kernel has put there */
     map(CODE, CODE_SIZE, 7);
     map(DATA, DATA_SIZE, 3);

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import tempfile
 
+import fxstate
 from layout import DATA_SIZE, RESULT_SIZE, FIELDS, unpack_results
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -30,7 +31,7 @@ class Built(object):
             if subprocess.call(['gcc'] + NATIVE_FLAGS + ['-o', self.native, os.path.join(HERE, 'native.c')], stderr=null):
                 raise Unavailable('gcc -m32 builds nothing here')
         try:
-            self.run_native(b'\0' * (8 + DATA_SIZE))
+            self.run_native(b'\0' * (16 + DATA_SIZE))
         except (OSError, subprocess.CalledProcessError):
             raise Unavailable('the kernel runs no 32-bit code')
 
@@ -80,6 +81,7 @@ def difference(snippet, expected, got):
             b &= 2
         if a != b:
             parts.append('%s %x, not %x' % (name, b, a))
+    parts += fxstate.differences(expected.state, got.state, undefined >> 16)
     if expected.data != got.data:
         at = [k for k in range(DATA_SIZE) if expected.data[k:k + 1] != got.data[k:k + 1]]
         parts.append('data from %x to %x' % (at[0], at[-1]))
@@ -88,4 +90,19 @@ def difference(snippet, expected, got):
 
 def describe(snippet):
     """A snippet for a report."""
-    return ''.join(['%02x' % byte for byte in bytearray(snippet.code)]) + ' with ' + ' '.join(['%x' % value for value in snippet.regs + [snippet.eflags]])
+    return snippet.text() + ' with ' + ' '.join(['%x' % value for value in snippet.regs + [snippet.eflags]])
+
+
+def compare(batch, expected, got):
+    """Pairs of a snippet and what differs in its results."""
+    assert len(expected) == len(got) == len(batch.snippets)
+    found = []
+    for k in range(len(expected)):
+        words = difference(batch.snippets[k], expected[k], got[k])
+        if words:
+            found.append((batch.snippets[k], words))
+    return found
+
+
+def report(found):
+    return '\n'.join([words + ': ' + describe(snippet) for snippet, words in found])
