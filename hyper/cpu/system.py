@@ -13,6 +13,8 @@ AR_TYPE, AR_S, AR_DPL, AR_P, AR_AVL, AR_DB, AR_G, AR_UNUSABLE = 0xf, 1 << 4, 3 <
 AR_ACCESSED, AR_WRITABLE, AR_READABLE, AR_EXPAND_DOWN, AR_CONFORMING, AR_CODE = 1, 2, 2, 4, 4, 8
 DPL_SHIFT = 5
 
+MXCSR_INITIAL = 0x1f80
+
 # Why `System.run` returned
 STOP_NONE, STOP_SHUTDOWN, STOP_VMEXIT, STOP_DEADLINE, STOP_HALTED, STOP_REQUESTED, STOP_BREAKPOINT, STOP_POWER_OFF = range(8)
 
@@ -100,6 +102,7 @@ class System(object):
         self.dr[6] = 0xffff0ff0
         self.dr[7] = 0x400
         self.x87.reset()
+        self.mxcsr = MXCSR_INITIAL
         self.cpl = 0
         self.sysenter_cs = 0
         self.sysenter_esp = 0

@@ -4,7 +4,8 @@ recorded on hardware (Core 2 Duo T7500), the other models' where they are known 
 # CPUID 1: EDX and ECX
 (FPU, VME, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC) = [1 << k for k in range(10)]
 SEP, MTRR, PGE, MCA, CMOV = 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15
-VMX = 1 << 5
+CLFSH, MMX, FXSR, SSE, SSE2 = 1 << 19, 1 << 23, 1 << 24, 1 << 25, 1 << 26
+SSE3, MONITOR, VMX, SSSE3 = 1 << 0, 1 << 3, 1 << 5, 1 << 9
 
 # what hyper.cpu implements; everything else is masked out of every model
 IMPLEMENTED_EDX = FPU | DE | PSE | TSC | MSR | CX8 | SEP | CMOV
