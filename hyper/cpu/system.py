@@ -13,8 +13,6 @@ AR_TYPE, AR_S, AR_DPL, AR_P, AR_AVL, AR_DB, AR_G, AR_UNUSABLE = 0xf, 1 << 4, 3 <
 AR_ACCESSED, AR_WRITABLE, AR_READABLE, AR_EXPAND_DOWN, AR_CONFORMING, AR_CODE = 1, 2, 2, 4, 4, 8
 DPL_SHIFT = 5
 
-MXCSR_INITIAL = 0x1f80
-
 # Why `System.run` returned
 STOP_NONE, STOP_SHUTDOWN, STOP_VMEXIT, STOP_DEADLINE, STOP_HALTED, STOP_REQUESTED, STOP_BREAKPOINT, STOP_POWER_OFF = range(8)
 
@@ -40,11 +38,12 @@ class System(object):
     """One IA-32 processor on `memory`. Segment registers stand in the order of VMCS encodings: ES CS SS DS FS GS LDTR TR; `access` has the format
     of the VMCS. `bus` (ports and device memory), `interrupts` (an InterruptController) and `clock` (deadlines of devices) are set by the
     machine; all three may stay None."""
-    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'x87']
+    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'x87', 'fpu']
 
     def __init__(self, memory, model):
         from hyper.cpu.block import CodeCache
         from hyper.cpu.state import CPU
+        from hyper.cpu.fpu import FPU
         from hyper.cpu.x87 import X87
         self.memory = memory
         self.model = model              # hyper.cpu.models: CPUID leaves and capability MSRs, as data
@@ -70,6 +69,7 @@ class System(object):
         self.mmu = MMU(self)
         self.cpu = CPU()
         self.x87 = X87()
+        self.fpu = FPU()
         self.instruction_length = 0     # of the instruction that aborted or is being executed by a slow path
         self.reset()
 
@@ -102,7 +102,7 @@ class System(object):
         self.dr[6] = 0xffff0ff0
         self.dr[7] = 0x400
         self.x87.reset()
-        self.mxcsr = MXCSR_INITIAL
+        self.fpu.reset()
         self.cpl = 0
         self.sysenter_cs = 0
         self.sysenter_esp = 0

@@ -6,6 +6,7 @@ which machine addresses, and what the guest believes its control registers to be
 from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.cpu.system import STOP_VMEXIT
+from hyper.cpu.fpu import FPU
 from hyper.cpu.x87 import X87
 from hyper.vmx import fields, host
 from hyper.vmx.operation import SUCCEED
@@ -55,6 +56,7 @@ class Domain(object):
         self.cr2 = 0
         self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]     # debug registers as the guest sees them
         self.x87 = X87()                # while another domain runs
+        self.fpu = FPU()
         self.exits = [0] * REASONS      # by basic reason
         self.hypercalls = [0] * hypercalls
         self.shadow_fills = 0

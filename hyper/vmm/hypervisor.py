@@ -67,7 +67,7 @@ class Hypervisor(Host):
         self.scheduler = Scheduler(self.clock, self)
         self.domains = []
         self.living = 0
-        self.loaded = None              # the domain whose x87 state the processor holds
+        self.loaded = None              # the domain whose floating-point state the processor holds
         for config in configs:
             self.create(config)
         self.machine.receiver = FirstDomain(self)
@@ -158,9 +158,12 @@ class Hypervisor(Host):
         if before is domain:
             return
         x87 = self.system.x87
+        fpu = self.system.fpu
         if before is not None and before.alive:
             before.x87.copy_from(x87)
+            before.fpu.copy_from(fpu)
         x87.copy_from(domain.x87)
+        fpu.copy_from(domain.fpu)
         self.loaded = domain
 
     def wait(self):
