@@ -29,6 +29,7 @@ char *hyper_summary(int handle);
 void hyper_console(int handle, console_t out);
 int hyper_input(int handle, int domain, char *bytes, int size);
 int hyper_attach(int handle, int descriptor, int interactive);
+char *hyper_models(void);
 char *hyper_error(void);
 '''
 
@@ -57,7 +58,7 @@ class Engine:
         try:
             self.library = self.ffi.dlopen(str(path))
             self.library.rpython_startup_code()
-            self.library.hyper_attach
+            self.library.hyper_models
         except (OSError, AttributeError) as error:
             raise EngineError(f'{path}: not a library that this guestkit can use ({error}); run make again') from None
         self.lock = threading.RLock()
@@ -71,13 +72,18 @@ class Engine:
                 raise BadInput(self.ffi.string(self.library.hyper_error()).decode('utf-8', 'replace'))
             return result
 
-    def text(self, name, handle):
+    def text(self, name, *arguments):
         """The string that a function of the library returns."""
         with self.lock:
-            result = getattr(self.library, name)(handle)
+            result = getattr(self.library, name)(*arguments)
             if not result:
                 raise BadInput(self.ffi.string(self.library.hyper_error()).decode('utf-8', 'replace'))
             return self.ffi.string(result).decode('latin-1')
+
+
+def models():
+    """The processor models that `cpu` takes: a dictionary of name and description, the default one first."""
+    return dict(line.split(None, 1) for line in engine().text('hyper_models').splitlines())
 
 
 _engine = None

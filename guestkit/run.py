@@ -2,6 +2,7 @@
 import os
 import sys
 
+from guestkit.engine import models
 from guestkit.errors import BadInput
 from guestkit.machine import Machine
 from guestkit.terminal import HELP as KEYS, Keyboard
@@ -23,7 +24,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --copies N                so many domains of this kind
 
 For the whole run
-  --cpu MODEL               the processor, for instance core2duo, or nehalem (which has EPT)
+  --cpu MODEL               the processor, for instance core2duo, or nehalem (which has EPT); help for a list
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
   --report text|json|none   what to tell on stderr when all has ended (default text)
@@ -45,7 +46,7 @@ time-out, 130 after Ctrl-A x or Ctrl-C.
 
 def value_of(words, option, default):
     """The last value of an option in the words, which the engine has checked."""
-    for i in range(len(words) - 2, 0, -1):
+    for i in range(len(words) - 2, -1, -1):
         if words[i] == option:
             return words[i + 1]
     return default
@@ -75,6 +76,10 @@ def run(words):
     if not words or '--help' in words or '-h' in words:
         print(HELP, end='', file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
+    if value_of(words, '--cpu', None) == 'help':
+        for name, description in models().items():
+            print(f'{name:12}  {description}')
+        return 0
     if '--final-state' in words:
         raise BadInput('--final-state: only bin/hyper run has it; run that')
     with Machine.from_words(words) as machine:

@@ -15,6 +15,7 @@ from rpython.rtyper.lltypesystem import lltype, rffi
 from hyper import host
 from hyper.board.machine import World
 from hyper.board.uart import CharSink
+from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.options import parse
 from hyper.session import Session, Sinks
@@ -48,6 +49,7 @@ state = State()
 last_error = LastString()
 last_report = LastString()
 last_summary = LastString()
+last_models = LastString()
 
 
 @jit.dont_look_inside
@@ -407,6 +409,15 @@ def hyper_attach(handle, descriptor, interactive):
     except Exception:
         result = fail("internal error in hyper_attach")
     return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [], c_name='hyper_models')
+def hyper_models():
+    """The processors that --cpu takes: a line each, name and description."""
+    try:
+        return last_models.hold(models.listing())
+    except Exception:
+        return lltype.nullptr(rffi.CCHARP.TO)
 
 
 @entrypoint_highlevel('main', [], c_name='hyper_error')

@@ -81,13 +81,11 @@ def write_file(option, name, text):
         raise UserError("%s %s: cannot be written (%s); give the path of a writable file" % (option, name, os.strerror(error.errno)))
 
 
-def list_models():
-    text = ''
-    for name in models.names():
-        model = models.find(name)
-        assert model is not None
-        text += '%s  %s\n' % (name + ' ' * (12 - len(name)), model.description)
-    console.write_all(console.STDOUT, text)
+def asks_for_models(words):
+    for i in range(1, len(words)):
+        if words[i - 1] == '--cpu' and words[i] == 'help':
+            return True
+    return False
 
 
 def command(words):
@@ -99,11 +97,11 @@ def command(words):
         if word == '--help' or word == '-h' or name == 'help':
             console.write_all(console.STDOUT, options.HELP)
             return 0
+    if name == 'models' or (name == 'run' and asks_for_models(words)):
+        console.write_all(console.STDOUT, models.listing())
+        return 0
     if name == 'run':
         return run(words[1:])
-    if name == 'models':
-        list_models()
-        return 0
     if name == 'version' or name == '--version':
         console.write_all(console.STDOUT, 'hyper %s\n' % VERSION)
         return 0

@@ -45,7 +45,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --copies N                so many domains of this kind
 
 For the whole run
-  --cpu MODEL               the processor (see: hyper models); if not given, nehalem for --mmu ept, else core2duo
+  --cpu MODEL               the processor, help for a list; if not given, nehalem for --mmu ept, else core2duo
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)

@@ -13,7 +13,8 @@ M32 = 0xffffffff
 CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_AM, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 18, 1 << 29, 1 << 30
 CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG
 CR0_FLUSHING = CR0_PE | CR0_PG | CR0_WP
-CR4_TSD, CR4_DE, CR4_PSE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_VMXE = 1 << 2, 1 << 3, 1 << 4, 1 << 6, 1 << 7, 1 << 8, 1 << 13
+CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_PSE, CR4_PAE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT = [1 << k for k in range(11)]
+CR4_VMXE = 1 << 13
 CR4_FLUSHING = CR4_PSE | CR4_PGE
 
 DR6_FIXED, DR6_DEFINED, DR6_BD = 0xffff0ff0, 0x0000e00f, 1 << 13
@@ -106,18 +107,29 @@ def set_cr0(system, value):
 
 def cr4_allowed(system):
     """The bits that the model has."""
-    features = system.model.features
-    allowed = CR4_PCE
+    model = system.model
+    features = model.features
+    allowed = 0
+    if features & models.VME:
+        allowed |= CR4_VME | CR4_PVI
     if features & models.TSC:
         allowed |= CR4_TSD
     if features & models.DE:
         allowed |= CR4_DE
     if features & models.PSE:
         allowed |= CR4_PSE
+    if features & models.PAE:
+        allowed |= CR4_PAE
     if features & models.MCE:
         allowed |= CR4_MCE
     if features & models.PGE:
         allowed |= CR4_PGE
+    if model.has_rdpmc:
+        allowed |= CR4_PCE
+    if features & models.FXSR:
+        allowed |= CR4_OSFXSR
+    if features & models.SSE:
+        allowed |= CR4_OSXMMEXCPT
     if system.vmx is not None:
         allowed |= CR4_VMXE
     return allowed

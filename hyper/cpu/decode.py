@@ -6,6 +6,7 @@ it is reached, as the processor does.
 from hyper.cpu import faults, interrupts
 from hyper.cpu.block import Block, PAGE, code_byte
 from hyper.cpu.flags import signed
+from hyper.cpu.models import model as models
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS
 from hyper.cpu.operations import arithmetic as A
 from hyper.cpu.operations import base as B
@@ -212,6 +213,11 @@ class Decoder(object):
         if jump.target > self.mode.cs_limit:
             return T.JumpBeyondLimit(jump)
         return jump
+
+    def needs(self, feature):
+        """#UD on a model without a feature, a bit of CPUID 1 EDX."""
+        if self.system.model.features & feature == 0:
+            raise Undefined()
 
     def only_protected(self):
         """#UD in real and virtual-8086 mode."""
@@ -621,6 +627,9 @@ def d_xlat(d, opcode):
 def d_coprocessor(d, opcode):
     """D8-DF."""
     d.modrm()
+    escape = opcode & 7
+    if d.mod == 3 and (((escape == 2 or escape == 3) and d.reg < 4) or ((escape == 3 or escape == 7) and (d.reg == 5 or d.reg == 6))):
+        d.needs(models.CMOV)        # FCMOVcc, FCOMI and its like
     operation = x87.decode(d, opcode)
     if operation is None:
         raise Undefined()
@@ -801,23 +810,31 @@ def d_simple_system(d, opcode):
         return Y.InvalidateCaches()
     if opcode == 0x09:
         return Y.WriteBackCaches()
-    if opcode == 0x30:
-        return Y.WriteMSR(d.eip)
     if opcode == 0x31:
+        d.needs(models.TSC)
         return Y.ReadTimeStamp()
-    if opcode == 0x32:
-        return Y.ReadMSR()
     if opcode == 0x33:
+        if not d.system.model.has_rdpmc:
+            raise Undefined()
         return Y.ReadPerformanceCounter()
-    if opcode == 0x34:
-        return Y.SystemEnter(d.eip)
-    if opcode == 0x35:
+    if opcode == 0x30 or opcode == 0x32:
+        d.needs(models.MSR)
+        if opcode == 0x30:
+            return Y.WriteMSR(d.eip)
+        return Y.ReadMSR()
+    if opcode == 0x34 or opcode == 0x35:
+        d.needs(models.SEP)
+        if opcode == 0x34:
+            return Y.SystemEnter(d.eip)
         return Y.SystemExit(d.eip)
     return Y.Identify()
 
 
 def d_hint_nop(d, opcode):
-    """0F 0D, 18-1F: prefetches and long NOPs; the operand is not accessed."""
+    """0F 0D, 18-1F: prefetches and long NOPs; the operand is not accessed. 18-1F came with the P6, 0D with Intel 64."""
+    model = d.system.model
+    if model.family < 6 or (opcode == 0x0d and not model.has_intel64):
+        raise Undefined()
     d.modrm()
     if d.mod != 3:
         d.memory_operand(1)
@@ -838,6 +855,7 @@ def d_move_control(d, opcode):
 
 def d_conditional_move(d, opcode):
     """0F 40-4F."""
+    d.needs(models.CMOV)
     d.modrm()
     return M.ConditionalMove(opcode & 15, d.reg_operand(d.operand_size), d.rm_operand(d.operand_size))
 
@@ -960,6 +978,7 @@ def d_group_9(d, opcode):
     """0F C7: /1 CMPXCHG8B; /6 VMPTRLD, VMCLEAR (66), VMXON (F3); /7 VMPTRST."""
     d.modrm()
     if d.reg == 1:
+        d.needs(models.CX8)
         operand = d.only_memory(4)
         return A.CompareExchange8Bytes(operand)
     if d.reg == 6:

@@ -6,7 +6,7 @@ import pytest
 
 from assemble import assemble
 from hyper.board.memory import Memory
-from hyper.cpu import faults
+from hyper.cpu import faults, models
 from hyper.cpu.decode import decode_single
 from hyper.cpu.system import System
 
@@ -17,15 +17,10 @@ CR0_PE, EM, TS, NE = 1, 4, 8, 0x20
 FSUBRP, FSUBP, FDIVRP, FDIVP = ['.byte 0xde, %d' % byte for byte in [0xe1, 0xe9, 0xf1, 0xf9]]
 
 
-class Model(object):
-    signature = 0x6f6
-    vmx_msrs = []
-
-
 class Machine(object):
     def __init__(self, source, cr0=CR0_PE | NE):
         self.memory = Memory(0x10000)
-        self.system = System(self.memory, Model())
+        self.system = System(self.memory, models.find('pentium-3'))
         system = self.system
         system.cr0 = cr0
         for s in range(6):

@@ -2,17 +2,18 @@
 import pytest
 
 from hyper.board.memory import Memory
+from hyper.cpu import models
 from hyper.cpu.faults import GuestFault, Intercept, UD, GP
 from hyper.cpu.system import System
 from hyper.vmx import controls, exits, fields, host, instructions, reasons, vmcs
 from hyper.vmx.controls import Capabilities
 from hyper.vmx.operation import VMX, SUCCEED, FAIL_INVALID, FAIL_VALID
-from vmx_parts import CORE_2, WITH_EPT, MEMORY, REGION, VMCS, OTHER_VMCS, Model, make, make_with_guest, load, enter, enters
+from vmx_parts import CORE_2, WITH_EPT, MEMORY, REGION, VMCS, OTHER_VMCS, make, make_with_guest, load, enter, enters
 
 
 def outside():
     """A processor not yet in VMX operation."""
-    system = System(Memory(MEMORY), Model())
+    system = System(Memory(MEMORY), models.find('pentium-3'))
     system.vmx = VMX(system, Capabilities(CORE_2, 36))
     system.cr0 = 0x80000031
     system.cr4 = 0x2000
@@ -262,7 +263,7 @@ def test_vmxon_is_undefined_without_cr4_vmxe():
 
 
 def test_a_processor_without_vtx_has_none_of_the_instructions():
-    system = System(Memory(MEMORY), Model())
+    system = System(Memory(MEMORY), models.find('pentium-3'))
     with pytest.raises(GuestFault) as caught:
         instructions.execute(system, instructions.VMCALL)
     assert caught.value.vector == UD

@@ -1,6 +1,6 @@
 """A machine in VMX operation, with a VMCS that enters a small flat guest, for the tests of hyper.vmx."""
 from hyper.board.memory import Memory
-from hyper.cpu import flags
+from hyper.cpu import flags, models
 from hyper.cpu.system import System
 from hyper.vmx import controls, events, fields, host, reasons
 from hyper.vmx.controls import Capabilities
@@ -15,11 +15,6 @@ MEMORY = 0x100000
 CORE_2 = [0x005A08000000000B, 0x0000003F00000016, 0xF7F9FFFE0401E172, 0x0003EFFF00036DFF, 0x00001FFF000011FF, 0x403C0, 0x80000021, 0xFFFFFFFF,
           0x2000, 0x67FF, 0x2C, 0, 0]
 WITH_EPT = CORE_2[:2] + [0xF7F9FFFE0401E172 | 1 << 63] + CORE_2[3:11] + [0xE2 << 32, 0]
-
-
-class Model(object):
-    signature = 0x6f6
-    vmx_msrs = []
 
 
 class Interrupts(object):
@@ -39,7 +34,7 @@ class Interrupts(object):
 
 def make(msrs=CORE_2):
     """A processor in VMX root operation."""
-    system = System(Memory(MEMORY), Model())
+    system = System(Memory(MEMORY), models.find('pentium-3'))
     system.vmx = VMX(system, Capabilities(msrs, 36))
     host.start(system.vmx, REGION)
     assert system.vmx.status == SUCCEED

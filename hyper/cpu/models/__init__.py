@@ -1,7 +1,7 @@
-"""Processor models as data: what CPUID says and what the capability MSRs hold."""
-from hyper.cpu.models.model import CORE2DUO, PENTIUM_D, NEHALEM
+"""Processor models as data, a file each: what CPUID says, which MSRs there are, what the capability MSRs hold."""
+from hyper.cpu.models.files import read
 
-MODELS = [CORE2DUO, PENTIUM_D, NEHALEM]
+MODELS = [read(_name) for _name in ['core2duo', '486', 'pentium', 'pentium-mmx', 'pentium-2', 'pentium-3', 'pentium-d', 'nehalem']]
 
 
 def names():
@@ -17,3 +17,11 @@ def find(name):
         if model.name == name:
             return model
     return None
+
+
+def listing():
+    """The names with their descriptions, a line each."""
+    text = ''
+    for model in MODELS:
+        text += '%s  %s\n' % (model.name + ' ' * (12 - len(model.name)), model.description)
+    return text
