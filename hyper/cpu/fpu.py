@@ -3,6 +3,7 @@ x87, MMX and SSE.
 
 Between instructions the image differs from what FXSAVE stores in one thing: register slot k holds R(k), the physical register, and not ST(k). So MM(k)
 is always the significand at REGISTERS + 16 * k. TOP is in the status word; the tag word is the abridged one, a bit for each R(k) that is not empty.
+MXCSR is not in the image but a field, which a trace reads only once.
 """
 from hyper.board import raw
 
@@ -10,6 +11,7 @@ CONTROL, STATUS, TAGS, OPCODE, IP, CS, DP, DS = 0, 2, 4, 6, 8, 12, 16, 20      #
 MXCSR, MXCSR_MASK, REGISTERS, XMM = 24, 28, 32, 160
 REGISTER, EXPONENT = 16, 8      # bytes of a slot; where its sign and exponent lie
 SIZE = 512
+SCRATCH_SIZE = 32               # behind the image: operands that have no place of their own
 
 CONTROL_INITIAL, CONTROL_RESET, MXCSR_INITIAL, MXCSR_DEFINED = 0x37f, 0x40, 0x1f80, 0xffff
 TOP, TOP_SHIFT = 0x3800, 11
@@ -21,7 +23,7 @@ class FPU(object):
     _immutable_fields_ = ['image']
 
     def __init__(self):
-        self.image = raw.allocate(SIZE)
+        self.image = raw.allocate(SIZE + SCRATCH_SIZE)
         self.reset()
 
     def reset(self):
@@ -29,7 +31,7 @@ class FPU(object):
         raw.fill(self.image, 0, 0, SIZE)
         raw.store16(self.image, CONTROL, CONTROL_RESET)
         raw.store8(self.image, TAGS, ALL_VALID)
-        raw.store32(self.image, MXCSR, MXCSR_INITIAL)
+        self.mxcsr = MXCSR_INITIAL
         raw.store32(self.image, MXCSR_MASK, MXCSR_DEFINED)
 
     def initialize(self):
@@ -42,6 +44,7 @@ class FPU(object):
         """The state of another unit."""
         for at in range(0, SIZE, 8):
             raw.store64(self.image, at, raw.load64(other.image, at))
+        self.mxcsr = other.mxcsr
 
     # -- MMX (SDM vol. 1, 9.5)
 
