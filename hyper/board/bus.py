@@ -64,6 +64,18 @@ class Bus(object):
                 self.ports[page] = [self.unclaimed] * PAGE_PORTS
             self.ports[page][port & (PAGE_PORTS - 1)] = device
 
+    def add_free_ports(self, first, last, device):
+        """As add_ports, but only at ports where no device answers."""
+        for port in range(first, last + 1):
+            if self.device_at_port(port) is self.unclaimed:
+                self.add_ports(port, port, device)
+
+    def remove_ports(self, first, last, device):
+        """The device answers at the ports first..last no longer; those that are another's stay so."""
+        for port in range(first, last + 1):
+            if self.device_at_port(port) is device:
+                self.ports[port >> PAGE_BITS][port & (PAGE_PORTS - 1)] = self.unclaimed
+
     def add_memory(self, first, last, device):
         """The device answers at the physical addresses first..last (both included)."""
         assert 0 <= first <= last

@@ -10,6 +10,7 @@ from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
+from hyper.board.dma import Ram
 from hyper.board.memory import Memory
 from hyper.board.pc import PC
 from hyper.board.pic import InterruptListener
@@ -231,7 +232,8 @@ class Machine(object):
 
     def add_pc(self, sink):
         """Gives the machine the devices of a PC; COM1 and the debug port write to the sink."""
-        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system), MachinePower(self), sink, self.memory.size)
+        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system), MachinePower(self), sink,
+                     Ram(self.memory, 0, self.memory.size))
         self.system.interrupts = PcInterrupts(self.pc.pic)
         self.receiver = PcReceiver(self.pc)
 

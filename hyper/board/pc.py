@@ -1,6 +1,9 @@
 """The set of devices of a PC, on a bus that is a machine's own or a domain's."""
 
+from hyper.board import chipset
+from hyper.board.chipset import HostBridge, IsaBridge
 from hyper.board.i8042 import Keyboard
+from hyper.board.pci import Pci
 from hyper.board.pic import PicPair
 from hyper.board.pit import Pit
 from hyper.board.power import PowerControl
@@ -21,20 +24,25 @@ class PC(object):
     """All devices, connected.
 
     `interrupt_listener` hears interrupt_changed(); `power_listener` hears power_off(), reset() and exit(status);
-    `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `memory_size` is in bytes;
+    `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory;
     `start_of_time` in seconds since 1970.
     """
 
-    _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'power', 'vga']
+    _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'power', 'vga', 'pci', 'isa_bridge']
 
-    def __init__(self, bus, clock, interrupt_listener, power_listener, sink, memory_size, start_of_time=START_OF_TIME):
+    def __init__(self, bus, clock, interrupt_listener, power_listener, sink, ram, start_of_time=START_OF_TIME):
         self.pic = PicPair(interrupt_listener)
         self.pit = Pit(clock, self.pic, IRQ_TIMER)
-        self.rtc = Rtc(clock, self.pic, IRQ_RTC, start_of_time, memory_size)
+        self.rtc = Rtc(clock, self.pic, IRQ_RTC, start_of_time, ram.size)
         self.uart = Uart(COM1, clock, self.pic, IRQ_COM1, sink)
         self.keyboard = Keyboard(self.pic, IRQ_KEYBOARD, power_listener)
         self.power = PowerControl(power_listener, sink)
         self.vga = Vga(clock)
+        self.pci = Pci(bus)
+        self.isa_bridge = IsaBridge(self.pic)
+        self.pci.router = self.isa_bridge.router
+        self.pci.add(0, 0, HostBridge())
+        self.pci.add(1, 0, self.isa_bridge)
         self.pic.connect(bus)
         self.pit.connect(bus)
         self.rtc.connect(bus)
@@ -42,7 +50,9 @@ class PC(object):
         self.keyboard.connect(bus)
         self.power.connect(bus)
         self.vga.connect(bus)
+        self.pci.connect()
         self.pic.reset()            # forgets the edges of wires that were high from the start
+        chipset.set_up(self.pci, self.isa_bridge, self.pic)
 
     def reset(self):
         self.pit.reset()
@@ -51,7 +61,9 @@ class PC(object):
         self.keyboard.reset()
         self.power.reset()
         self.vga.reset()
+        self.pci.reset()
         self.pic.reset()
+        chipset.set_up(self.pci, self.isa_bridge, self.pic)
 
     def pending(self):
         """Whether the PICs ask for an interrupt."""

@@ -2,6 +2,8 @@
 
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, Source
+from hyper.board.dma import Ram
+from hyper.board.memory import Memory
 from hyper.board.pic import InterruptListener, PicPair
 from hyper.board.power import PowerListener
 from hyper.board.uart import CharSink
@@ -66,6 +68,7 @@ class Board(object):
         self.sink = Collector()
         self.listener = Listener()
         self.bus = Bus()
+        self.ram = Ram(Memory(1 << 20), 0, 1 << 20)
 
     def run_to(self, time):
         """Lets machine time pass, stopping at each deadline as a processor does."""

@@ -9,7 +9,7 @@ from board_parts import Board
 
 def board_with_pc():
     board = Board()
-    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, 32 << 20)
+    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram)
     return board
 
 
@@ -87,7 +87,7 @@ def test_an_unprogrammed_pc_interrupts_nobody_and_a_programmed_one_does():
 
 def test_the_equipment_of_qemus_pc_that_is_not_here_reads_as_nothing():
     board = board_with_pc()
-    for port in (0x1f0, 0x1f7, 0x3f4, 0xcf8, 0xcfc, 0x2f8, 0x3e8):
+    for port in (0x3f4, 0xcf8, 0xcfc, 0x2f8, 0x3e8):
         assert board.inb(port) == 0xff
 
 

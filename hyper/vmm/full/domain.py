@@ -1,5 +1,6 @@
 """A fully virtualized domain: an unmodified guest with a PC of its own, in VMX non-root operation."""
 from hyper.board.bus import Bus
+from hyper.board.dma import Ram
 from hyper.board.machine import jumps_to_itself
 from hyper.board.pc import PC
 from hyper.board.pic import InterruptListener
@@ -66,7 +67,7 @@ class FullDomain(Domain):
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, size)
+        self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, Ram(machine, base, size))
         self.shadow = None
         self.ept = None
         self.mmu = EPT if use_ept else VTLB
