@@ -378,9 +378,10 @@ def d_move(d, opcode):
 def d_move_from_segment(d, opcode):
     """8C: memory takes 16 bits, a register is zero-extended."""
     d.modrm()
+    operand = d.rm_operand(d.operand_size if d.mod == 3 else 2)
     if d.reg > GS:
         raise Undefined()
-    return Y.MoveFromSegment(d.rm_operand(d.operand_size if d.mod == 3 else 2), d.reg)
+    return Y.MoveFromSegment(operand, d.reg)
 
 
 def d_lea(d, opcode):
@@ -392,18 +393,19 @@ def d_lea(d, opcode):
 def d_move_to_segment(d, opcode):
     """8E."""
     d.modrm()
+    operand = d.rm_operand(2)
     if d.reg > GS or d.reg == CS:
         raise Undefined()
-    operand = d.rm_operand(2)
     return Y.MoveToSegment(d.eip, d.reg, operand)
 
 
 def d_pop_operand(d, opcode):
     """8F."""
     d.modrm()
+    target = d.rm_operand(d.operand_size)
     if d.reg != 0:
         raise Undefined()
-    return K.Pop(d.rm_operand(d.operand_size), d.operand_size)
+    return K.Pop(target, d.operand_size)
 
 
 def d_exchange_accumulator(d, opcode):
@@ -560,10 +562,11 @@ def d_move_immediate_operand(d, opcode):
     """C6, C7."""
     size = d.size(opcode)
     d.modrm()
+    target = d.rm_operand(size)
+    value = d.immediate(size)
     if d.reg != 0:
         raise Undefined()
-    target = d.rm_operand(size)
-    return M.Move(target, Immediate(d.immediate(size)))
+    return M.Move(target, Immediate(value))
 
 
 def d_enter(d, opcode):
@@ -729,12 +732,14 @@ def d_group_4_5(d, opcode):
         if kind == 0:
             return A.Increment(operand, size)
         return A.Decrement(operand, size)
+    operand = d.rm_operand(size)
     if opcode == 0xfe or kind == 7:
         raise Undefined()
     if kind == 3 or kind == 5:
-        operand = d.only_memory(size)
+        if d.mod == 3:
+            raise Undefined()
+        assert isinstance(operand, Memory)
         return Y.FarIndirect(d.eip, kind == 3, operand, size)
-    operand = d.rm_operand(size)
     if kind == 2:
         return T.CallIndirect(d.eip, operand, size)
     if kind == 4:
@@ -909,10 +914,11 @@ def d_bit_test(d, opcode):
 def d_bit_test_immediate(d, opcode):
     """0F BA /4-7."""
     d.modrm()
+    target = d.rm_operand(d.operand_size)
+    number = d.u8()
     if d.reg < 4:
         raise Undefined()
-    target = d.rm_operand(d.operand_size)
-    return bits.BitTest(d.reg & 3, target, Immediate(d.u8()), d.operand_size)
+    return bits.BitTest(d.reg & 3, target, Immediate(number), d.operand_size)
 
 
 def d_double_shift(d, opcode):
@@ -1141,6 +1147,8 @@ def decode_block(page, address):
     """The block at a linear address of a code page."""
     if page.frame == -1:        # a fault page: see CodeCache.fill
         eip = (address - page.mode.cs_base) & M32
+        if eip > page.mode.cs_limit:
+            return Block(page, address, [], B.Faulting(eip, faults.GP, 0), [eip, eip], None, False)
         return Block(page, address, [], B.Unfetchable(eip, address), [eip, eip], None, False)
     d = Decoder(page, address)
     block = decode_operations(d, page, address)

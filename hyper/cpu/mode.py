@@ -178,6 +178,13 @@ class Mode(object):
         else:
             self.store(self.write_address(segment, offset, size), value, size, CHECKED)
 
+    def check_writable(self, segment, offset, size):
+        """Raise what a store to any segment would raise."""
+        if self.flat and segment <= DS and segment != CS:
+            self.writable(offset, size, segment)
+        else:
+            self.writable(self.write_address(segment, offset, size), size, CHECKED)
+
     # -- the stack
 
     def push(self, cpu, value, size):

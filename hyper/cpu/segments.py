@@ -511,11 +511,15 @@ def return_to_outer_ring(system, stack, selector, code, eip, size, release):
 
 
 def drop_inner_segments(system):
-    """Data segments and non-conforming code of a DPL below CPL are not left to the outer ring (5.8.6)."""
+    """Data segments and non-conforming code of a DPL below CPL are not left to the outer ring (5.8.6); of the null selectors it gets 0."""
     for segment in [ES, DS, FS, GS]:
         access = system.access[segment]
         conforming = access & (AR_CODE | AR_CONFORMING) == AR_CODE | AR_CONFORMING
-        if access & AR_UNUSABLE == 0 and not conforming and (access & AR_DPL) >> DPL_SHIFT < system.cpl:
+        if access & AR_UNUSABLE:
+            drop = system.selector[segment] != 0
+        else:
+            drop = not conforming and (access & AR_DPL) >> DPL_SHIFT < system.cpl
+        if drop:
             system.set_segment(segment, 0, 0, 0, AR_UNUSABLE)
 
 

@@ -7,6 +7,8 @@ import pathlib
 import sys
 import time
 
+from guestkit.errors import GuestkitError
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import engine       # noqa: E402
@@ -31,8 +33,9 @@ def main():
         failures = 0
         for kind in options.kind or sorted(generate.KINDS):
             failures += run(built, guest, kind, options)
-    except sides.Unavailable as reason:
-        sys.exit(f'tests.oracle: {reason}')
+    except (sides.Unavailable, GuestkitError) as reason:
+        print(f'tests.oracle: {reason}', file=sys.stderr)
+        sys.exit(2)
     finally:
         built.remove()
     sys.exit(1 if failures else 0)

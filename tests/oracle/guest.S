@@ -17,6 +17,8 @@
         .set KERNEL_STACK, 0x190000
         .set USER_CS, 0x23              # as under a 64-bit Linux, and so are the descriptors
         .set USER_DS, 0x2b
+        .set KERNEL_DS, 0x18
+        .set LDT, 0x38
 
         .text
         .globl _start
@@ -34,6 +36,11 @@ _start: cld
         movl    $CODE_FRAME + 7, CODE_TABLE
         movl    $DATA_FRAME + 7, DATA_TABLE
         movl    $DATA_FRAME + 0x1007, DATA_TABLE + 4
+        movl    $DATA_FRAME + 0x2005, DATA_TABLE + 8
+        mov     $IMAGE, %esi
+        mov     $DATA_FRAME + 0x2000, %edi
+        mov     $1024, %ecx
+        rep movsl
         mov     $DIRECTORY, %eax
         mov     %eax, %cr3
         mov     $0x610, %eax            # OSXMMEXCPT, OSFXSR, PSE
@@ -48,13 +55,19 @@ _start: cld
         mov     %ax, gdt + 0x40 + 2
         shr     $16, %eax
         mov     %al, gdt + 0x40 + 4
+        mov     $ldt, %eax
+        mov     %ax, gdt + LDT + 2
+        shr     $16, %eax
+        mov     %al, gdt + LDT + 4
         lgdt    gdt_pointer
         ljmp    $8, $1f
 1:      mov     $USER_DS, %eax
         mov     %eax, %ds
         mov     %eax, %es
-        mov     $0x18, %eax
+        mov     $KERNEL_DS, %eax
         mov     %eax, %ss
+        mov     $LDT, %eax
+        lldt    %ax
         mov     $0x40, %eax
         ltr     %ax
         mov     $IDT, %edi
@@ -91,8 +104,9 @@ next_snippet:
         mov     snippet, %esi
         add     $64, %esi
         mov     $CODE_FRAME, %edi
-        mov     $48, %ecx
-        rep movsl
+        add     -64 + 36(%esi), %edi
+        mov     $192, %ecx
+        rep movsb
         mov     BATCH + 4, %eax
         mov     %eax, remaining
 run:    mov     $IMAGE, %esi
@@ -100,32 +114,35 @@ run:    mov     $IMAGE, %esi
         mov     $2048, %ecx
         rep movsl
         mov     snippet, %eax
-        mov     $USER_DS, %ecx
-        mov     %ecx, %fs
-        xor     %ecx, %ecx
-        mov     %ecx, %gs
         cmpl    $0, BATCH + 8
         je      1f
         mov     40(%eax), %ecx
         shl     $9, %ecx
         fxrstor STATES(%ecx)
-1:      pushl   $USER_DS
+1:      movzwl  48(%eax), %ecx          # SS
+        pushl   %ecx
         pushl   16(%eax)
         pushl   32(%eax)
-        pushl   $USER_CS
-        pushl   $CODE
+        movzwl  46(%eax), %ecx          # CS
+        pushl   %ecx
+        pushl   56(%eax)
         mov     4(%eax), %ecx
         mov     8(%eax), %edx
         mov     12(%eax), %ebx
         mov     20(%eax), %ebp
         mov     24(%eax), %esi
         mov     28(%eax), %edi
-        mov     (%eax), %eax
+        mov     52(%eax), %fs
+        mov     54(%eax), %gs
+        mov     44(%eax), %es
+        pushl   (%eax)
+        mov     50(%eax), %ds
+        popl    %eax
         iret
 
 ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack; DS and ES may be null, so first SS reaches the data
-        cmpl    $USER_CS, 12(%esp)
-        jne     broken
+        testl   $3, %ss:12(%esp)
+        jz      broken
         pushl   %ds
         pushl   %es
         pushl   $USER_DS
@@ -147,19 +164,19 @@ ended:  # vector, error code, EIP, CS, EFLAGS, ESP, SS are on the stack; DS and 
         mov     %eax, 52(%edi)          # ES
         popl    %eax
         movzwl  %ax, %eax
-        mov     %eax, 56(%edi)          # DS
+        mov     %eax, 64(%edi)          # DS
         xor     %eax, %eax
         mov     %fs, %ax
-        mov     %eax, 60(%edi)
+        mov     %eax, 68(%edi)
         mov     %gs, %ax
-        mov     %eax, 64(%edi)
+        mov     %eax, 72(%edi)
         popl    40(%edi)                # vector
         popl    44(%edi)                # error code
         popl    36(%edi)                # EIP
-        popl    %eax
+        popl    56(%edi)                # CS
         popl    32(%edi)                # EFLAGS
         popl    16(%edi)                # ESP
-        popl    %eax
+        popl    60(%edi)                # SS
         movl    $0, 48(%edi)
         cmpl    $14, 40(%edi)
         jne     4f
@@ -203,14 +220,22 @@ gdt:    .quad   0
         .quad   0x00cf93000000ffff
         .quad   0x00cffb000000ffff
         .quad   0x00cff3000000ffff
-        .quad   0, 0
-        .quad   0x0000890000000067      # the TSS, whose base is filled in
+        .quad   0
+        .quad   0x0000820000000037      # the LDT and the TSS, whose bases are filled in
+        .quad   0x0000890000000067
 gdt_pointer:
         .word   . - gdt - 1
         .long   gdt
 idt_pointer:
         .word   32 * 8 - 1
         .long   IDT
+ldt:    .quad   0x2050f30000002fff      # as in native.c
+        .quad   0x2010f30000002fff
+        .quad   0x1010fb0000000fff
+        .quad   0x2050f70000000fff
+        .quad   0x2050f10000002fff
+        .quad   0x2050730000002fff
+        .quad   0x1050f90000000fff
 snippet: .long  0
 result: .long   RESULTS
 done:   .long   0

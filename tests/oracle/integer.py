@@ -4,10 +4,16 @@ Not made: what differs from one system to the next (INT 80h, SYSENTER, CPUID, RD
 undefined is from the "Flags Affected" section of each instruction in SDM vol. 2; a snippet remembers it for each of its instructions, and defines the
 flags before an instruction that reads them.
 """
-import struct
+from layout import (BASES, DATA, DATA_SIZE, LDT_CODE16, LDT_DATA, LDT_DATA16, LDT_DOWN, LDT_READ_ONLY, NULL, SELECTORS,
+                    USER_CS, USER_DS)
+from writer import AF, ALL, CF, DF, DS, EAX, ECX, EDX, FLAT, OF, PF, SF, ZF, Setting
 
-from layout import CODE, DATA, DATA_SIZE
-from writer import AF, ALL, CF, DF, EAX, ECX, EDX, OF, PF, SF, ZF
+ID, IF_AND_IOPL = 1 << 21, 0x3200
+# 16-bit code and stack; 32-bit code on a 16-bit stack; segments that end, begin late, can only be read, or cannot be used at all
+SETTINGS = [FLAT] * 6 + [
+    Setting(LDT_CODE16, LDT_DATA16, LDT_DATA, LDT_DATA, USER_DS, LDT_DOWN), Setting(LDT_CODE16, LDT_DATA, LDT_DATA16, LDT_DATA, LDT_DOWN, NULL),
+    Setting(LDT_CODE16, USER_DS, USER_DS, USER_DS, LDT_DATA, LDT_READ_ONLY), Setting(USER_CS, LDT_DATA16, LDT_DATA, LDT_DATA, USER_DS, LDT_DOWN),
+    Setting(USER_CS, LDT_DATA, LDT_READ_ONLY, LDT_DATA, LDT_CODE16, NULL), Setting(USER_CS, LDT_DOWN, LDT_DOWN, LDT_DATA, NULL, USER_CS)]
 
 # what a condition reads, by condition code >> 1
 CONDITION_READS = [OF, CF, ZF, CF | ZF, SF, PF, SF | OF, ZF | SF | OF]
@@ -19,7 +25,7 @@ def f_arithmetic(w):
     kind = w.r.randrange(8)
     if kind in (2, 3):
         w.reads(CF)
-    size = w.prefixes(lock=True)
+    size = w.prefixes(lock=True, ignored=True)
     form = w.r.randrange(8)
     if form < 4:
         w.byte(kind << 3 | form)
@@ -57,9 +63,10 @@ def f_test(w):
         w.byte(0xa9)
         w.immediate(size)
     else:
-        w.byte(0xf7)
+        operand = w.r.randrange(2)
+        w.byte(0xf6 | operand)
         w.modrm(w.r.randrange(2))
-        w.immediate(size)
+        w.immediate(size if operand else 1)
     w.defines(ALL)
     w.undefines(AF)
 
@@ -67,7 +74,7 @@ def f_test(w):
 def f_increment(w):
     w.prefixes(lock=True)
     if w.r.randrange(2):
-        w.byte(0x40 | w.r.choice([0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15]))
+        w.byte(0x40 | w.r.randrange(16))
     else:
         w.byte(0xfe | w.r.randrange(2))
         w.modrm(w.r.randrange(2))
@@ -186,7 +193,7 @@ def f_bits(w):
         if w.r.randrange(2):
             w.byte(0xc0 | w.r.randrange(64))
         else:
-            w.memory(w.r.choice([EAX, ECX, EDX]))
+            w.memory(some_register(w))
     w.defines(CF)
     w.undefines(OF | SF | AF | PF)
 
@@ -194,7 +201,7 @@ def f_bits(w):
 def f_bit_scan(w):
     w.prefixes()
     w.byte(0x0f, w.r.choice([0xbc, 0xbd]))
-    w.modrm(w.r.choice([EAX, ECX, EDX]))
+    w.modrm(some_register(w))
     w.defines(ZF)
     w.undefines(CF | OF | SF | AF | PF)
 
@@ -217,6 +224,11 @@ def f_decimal(w):
         w.undefines(OF | AF | CF)
 
 
+def some_register(w, preferred=(EAX, ECX, EDX)):
+    """Seldom one that points to memory."""
+    return w.r.choice(preferred) if w.r.randrange(8) else w.r.randrange(8)
+
+
 def f_move(w):
     size = w.prefixes()
     form = w.r.randrange(6)
@@ -224,18 +236,20 @@ def f_move(w):
         w.byte(0x88 | w.r.randrange(4))
         w.modrm(w.r.randrange(8))
     elif form == 2:
-        w.byte(0xb0 | w.r.choice([0, 1, 2, 4, 5, 6]))
+        w.byte(0xb0 | some_register(w, [0, 1, 2, 4, 5, 6]))
         w.immediate(1)
     elif form == 3:
-        w.byte(0xb8 | w.r.choice([EAX, ECX, EDX]))
+        w.byte(0xb8 | some_register(w))
         w.immediate(size)
     elif form == 4:
-        w.byte(0xc6)
-        w.modrm(0)
-        w.immediate(1)
+        operand = w.r.randrange(2)
+        w.byte(0xc6 | operand)
+        w.modrm(0 if w.r.randrange(16) else w.r.randrange(8))
+        w.immediate(size if operand else 1)
     else:
         w.byte(0xa0 | w.r.randrange(4))
-        w.immediate(4, DATA + w.r.randrange(DATA_SIZE))
+        base = BASES[w.setting.segments[w.override if w.override >= 0 else DS]]
+        w.immediate(4 if w.address32 else 2, (DATA - base if w.address32 else 0) + w.r.randrange(DATA_SIZE))
 
 
 def f_extend(w):
@@ -243,41 +257,46 @@ def f_extend(w):
     form = w.r.randrange(4)
     if form < 2:
         w.byte(0x0f, w.r.choice([0xb6, 0xb7, 0xbe, 0xbf]))
-        w.modrm(w.r.choice([EAX, ECX, EDX]))
+        w.modrm(some_register(w))
     else:
         w.byte(0x96 + form)     # CBW/CWDE, CWD/CDQ
 
 
 def f_exchange(w):
-    w.prefixes()
+    w.prefixes(lock=True)
     form = w.r.randrange(5)
     if form == 0:
         w.byte(0x86 | w.r.randrange(2))
-        w.modrm(w.r.choice([EAX, ECX, EDX]))
+        w.modrm(some_register(w))
     elif form == 1:
-        w.byte(0x90 | w.r.choice([0, 1, 2]))
+        w.byte(0x90 | some_register(w))
     elif form == 2:
         w.byte(0x0f, 0xc0 | w.r.randrange(2))
-        w.modrm(w.r.choice([EAX, ECX, EDX]))
+        w.modrm(some_register(w))
         w.defines(ALL)
     elif form == 3:
         w.byte(0x0f, 0xb0 | w.r.randrange(2))
-        w.modrm(w.r.choice([EAX, ECX, EDX]))
+        w.modrm(some_register(w))
         w.defines(ALL)
     else:
         w.byte(0x0f, 0xc7)
-        w.memory(1)
+        if w.r.randrange(8):
+            w.memory(1)
+        else:
+            w.byte(0xc8 | w.r.randrange(8))
         w.defines(ZF)
 
 
 def f_swap(w):
-    w.byte(0x0f, 0xc8 | w.r.choice([EAX, ECX, EDX]))
+    if w.r.randrange(16) == 0:
+        w.byte(w.r.choice([0x67, 0x2e, 0x65, 0xf2]))
+    w.byte(0x0f, 0xc8 | some_register(w))
 
 
 def f_lea(w):
     w.prefixes()
     w.byte(0x8d)
-    w.memory(w.r.choice([EAX, ECX, EDX]))
+    w.memory(some_register(w))
 
 
 def f_conditional(w):
@@ -290,14 +309,16 @@ def f_conditional(w):
     elif form == 1:
         w.prefixes()
         w.byte(0x0f, 0x40 | code)
-        w.modrm(w.r.choice([EAX, ECX, EDX]))
+        w.modrm(some_register(w))
     else:
         # over an instruction of one to three bytes, which leaves the flags alone
         inside = w.r.choice([b'\x90', b'\x89\xc1', b'\x0f\xc8', b'\x8d\x40\x05', b'\xb0\x07', b'\x66\xb9\x34\x12'])
         if w.r.randrange(2):
             w.byte(0x70 | code, len(inside))
         else:
-            w.byte(0x0f, 0x80 | code, len(inside), 0, 0, 0)
+            size = w.prefixes(sixteen=w.r.randrange(8) == 0)
+            w.byte(0x0f, 0x80 | code)
+            w.immediate(size, len(inside))
         w.mark()
         w.code += inside
 
@@ -307,8 +328,7 @@ def f_loop(w):
     kind = w.r.randrange(4)
     if kind < 2:
         w.reads(ZF)
-    if w.r.randrange(4) == 0:
-        w.byte(0x67)
+    w.prefixes(sixteen=w.r.randrange(8) == 0)
     w.byte(0xe0 | kind, 2)
     w.mark()
     w.byte(0x89, 0xc2)
@@ -320,7 +340,7 @@ def f_stack(w):
     if form < 2:
         w.byte(0x50 | w.r.randrange(8))
     elif form == 2:
-        w.byte(0x58 | w.r.choice([EAX, ECX, EDX]))
+        w.byte(0x58 | some_register(w))
     elif form == 3:
         w.byte(0x6a)
         w.immediate(1)
@@ -332,13 +352,13 @@ def f_stack(w):
         w.modrm(6)
     elif form == 6:
         w.byte(0x8f)
-        w.memory(0)
+        w.modrm(0)
     elif form == 7:
         w.byte(0x60)
     elif form == 8:
         w.byte(0x61)
     elif form == 9:
-        w.byte(0xc8, w.r.choice([0, 4, 16, 255]), 0, w.r.choice([0, 0, 1, 2, 3, 31, 32]))
+        w.byte(0xc8, w.r.choice([0, 4, 16, 255]), w.r.choice([0, 0, 0, 0, 0, 0, 16, 255]), w.r.choice([0, 0, 1, 2, 3, 31, 32, w.r.getrandbits(8)]))
     else:
         w.byte(0xc9)
 
@@ -347,11 +367,15 @@ def f_flags(w):
     form = w.r.randrange(9)
     if form == 0:
         w.reads(ALL)
+        w.prefixes()
         w.byte(0x9c)
     elif form == 1:
+        size = w.prefixes()
         w.byte(0x68)
-        w.immediate(4, 0x202 | w.r.getrandbits(32) & (ALL | DF))
+        w.immediate(size, w.r.getrandbits(32) & (ALL | DF | ID | IF_AND_IOPL))
         w.mark()
+        if size != (4 if w.setting.code32 else 2):
+            w.byte(0x66)
         w.byte(0x9d)
         w.defines(ALL)
     elif form == 2:
@@ -379,18 +403,18 @@ def f_flags(w):
 def f_string(w):
     kind = w.r.choice([0xa4, 0xa6, 0xaa, 0xac, 0xae])
     repeated = w.r.randrange(3)
+    default = 4 if w.setting.code32 else 2
     if repeated:
-        # mostly a short repetition: a byte into CL with the rest of ECX zero
+        # mostly a short repetition
         if w.r.randrange(8):
             w.byte(0xb9)
-            w.immediate(4, w.r.choice([0, 1, 2, 3, 5, 8, 17, 40]))
+            w.immediate(default, w.r.choice([0, 1, 2, 3, 5, 8, 17, 40]))
             w.mark()
         if kind in (0xa6, 0xae):
             w.reads(ALL)
             # a fault on the way gives back the flags from before (SDM vol. 2, REP), which here it does not
             w.marks.append((len(w.code), ALL))
-    if w.r.randrange(4) == 0:
-        w.byte(0x66)
+    w.prefixes()
     if repeated:
         w.byte(0xf2 if repeated == 2 else 0xf3)
     w.byte(kind | w.r.randrange(2))
@@ -399,31 +423,52 @@ def f_string(w):
 
 
 def f_xlat(w):
+    w.prefixes()
     w.byte(0xd7)
 
 
+def push_immediate(w, value):
+    """PUSH imm of the default size."""
+    w.byte(0x68)
+    w.immediate(4 if w.setting.code32 else 2, value)
+    w.mark()
+
+
 def f_call(w):
-    """Calls and jumps to what follows them, and returns."""
-    form = w.r.randrange(4)
+    """Calls and jumps to what follows them, and returns; seldom to anywhere."""
+    size = 4 if w.setting.code32 else 2
+    form = w.r.randrange(5)
     if form == 0:
-        w.byte(0xe8, 0, 0, 0, 0)
+        size = w.prefixes(sixteen=w.r.randrange(8) == 0)
+        w.byte(w.r.choice([0xe8, 0xe9]))
+        w.immediate(size, 0)
     elif form == 1:
         w.byte(0xeb, 0)
     elif form == 2:
         # push the address behind the RET
-        w.byte(0x68)
-        w.immediate(4, CODE + len(w.code) + 4 + (3 if w.r.randrange(2) else 1))
-        w.mark()
-        if struct.unpack('<I', w.code[-4:])[0] == CODE + len(w.code) + 3:
-            w.byte(0xc2, 4, 0)
+        release = w.r.randrange(2)
+        push_immediate(w, w.here() + 1 + size + (3 if release else 1))
+        if release:
+            w.byte(0xc2, w.r.choice([0, 2, 4, 8]), 0)
         else:
             w.byte(0xc3)
-    else:
-        register = w.r.choice([EAX, ECX, EDX])
+    elif form == 3:
+        register = some_register(w)
         w.byte(0xb8 | register)
-        w.immediate(4, CODE + len(w.code) + 4 + 2)
+        w.immediate(size, w.here() + size + 2)
         w.mark()
         w.byte(0xff, w.r.choice([0xd0, 0xe0]) | register)
+    elif w.r.randrange(2):
+        # through memory
+        push_immediate(w, w.here() + 1 + size + (3 if w.setting.code32 else 4))
+        if not w.setting.code32:
+            w.byte(0x67)        # or ESP is no base
+        w.byte(0xff, w.r.choice([0x14, 0x24]), 0x24)
+    else:
+        w.reads(ZF)
+        target = w.r.choice([0x30000000, 0x10000ffe, 0x1000, 0xffff, 0xfff]) + w.r.randrange(4096)
+        push_immediate(w, target)
+        w.byte(*w.r.choice([(0xc3,), (0xe9, target, target >> 8, target >> 16, 0x30), (0x0f, 0x84, target, target >> 8, target >> 16, 0x20)]))
 
 
 def f_bound(w):
@@ -437,20 +482,165 @@ def f_into(w):
     w.byte(0xce)
 
 
-def f_privileged(w):
+def f_interrupt(w):
+    """Of those that user code may, and of some it may not; never INT 80h, which is Linux's, or INT1, which virtual machines get wrong."""
+    w.byte(*w.r.choice([(0xcd, 3), (0xcd, 4), (0xcd, w.r.randrange(5, 32)), (0xcd, 0), (0xcd, 2)]))
+
+
+def selector(w):
+    return w.r.choice(SELECTORS + [0, 1, 2, 0x3f, 0x0b, 0x10, 0x1b, 0x20, 0x28, 0x21, 0x2a, 0xfff7, 0x04, 0x05])
+
+
+def f_load_segment(w):
+    """MOV, POP and LxS to a segment register."""
+    size = 4 if w.setting.code32 else 2
+    value = selector(w)
+    form = w.r.randrange(4)
+    if form == 0:
+        register = some_register(w)
+        w.byte(0xb8 | register)
+        w.immediate(size, value)
+        w.mark()
+        w.prefixes()
+        w.byte(0x8e, 0xc0 | w.r.randrange(8) << 3 | register)
+    elif form == 1:
+        push_immediate(w, value)
+        if w.r.randrange(4) == 0:
+            w.byte(0x66)
+        w.byte(*w.r.choice([(0x07,), (0x17,), (0x1f,), (0x0f, 0xa1), (0x0f, 0xa9)]))
+    elif form == 2:
+        push_immediate(w, value)
+        push_immediate(w, None)
+        opcode = w.r.choice([(0xc4,), (0xc5,), (0x0f, 0xb2), (0x0f, 0xb4), (0x0f, 0xb5)])
+        if not w.setting.code32:
+            w.byte(0x67)
+        w.byte(*opcode)
+        w.byte(0x04 | some_register(w) << 3, 0x24)
+    else:
+        w.prefixes()
+        w.byte(*w.r.choice([(0x8e,), (0xc4,), (0xc5,), (0x0f, 0xb2)]))
+        w.memory(w.r.randrange(6))
+
+
+def f_store_segment(w):
+    if w.r.randrange(2):
+        w.prefixes()
+        w.byte(0x8c)
+        w.modrm(w.r.randrange(8))
+    else:
+        # into a place that holds 0: whether PUSH writes the upper half of a doubleword is the processor's affair (SDM vol. 2, PUSH)
+        w.byte(0x66, 0x6a, 0, 0x66, 0x6a, 0, 0x66, 0x5a, 0x66, 0x5a)
+        w.mark()
+        w.prefixes()
+        w.byte(*w.r.choice([(0x06,), (0x0e,), (0x16,), (0x1e,), (0x0f, 0xa0), (0x0f, 0xa8)]))
+
+
+def f_rights(w):
+    """ARPL, VERR, VERW, LAR, LSL. What LAR gives in bits 16-19 is undefined, so they are cleared."""
+    register, target = w.r.choice([(EAX, EDX), (ECX, EDX), (EDX, ECX), (EAX, ECX)])
+    w.byte(0xb8 | register)
+    w.immediate(4 if w.setting.code32 else 2, selector(w))
+    w.mark()
+    form = w.r.randrange(4)
+    if form == 0:
+        w.prefixes()
+        w.byte(0x63)
+        if w.r.randrange(2):
+            w.byte(0xc0 | target << 3 | register)
+        else:
+            w.memory(register)
+        w.defines(ZF)
+    elif form == 1:
+        w.prefixes()
+        w.byte(0x0f, 0x00, 0xe0 | w.r.randrange(2) << 3 | register)
+        w.defines(ZF)
+    else:
+        size = w.prefixes()
+        w.byte(0x0f, form, 0xc0 | target << 3 | register)
+        w.defines(ZF)
+        if form == 2 and size == 4:
+            w.mark()
+            if not w.setting.code32:
+                w.byte(0x66)
+            w.byte(0x81, 0xe0 | target)
+            w.immediate(4, 0xfff0ffff)
+            w.defines(ALL)
+            w.undefines(AF)
+
+
+def f_far(w):
+    """Far transfers to the next instruction, and to bad selectors; from flat code also to INT3 in 16-bit code."""
+    size = 4 if w.setting.code32 else 2
+    right = w.setting.segments[1]
+    other = LDT_CODE16 if w.setting.code32 and w.r.randrange(4) == 0 else 0
+    value = right if w.r.randrange(4) and not other else other or selector(w)
+    shift = 0x10000000 if value == LDT_CODE16 and w.setting.code32 else 0
+    form = w.r.randrange(5)
+    if form < 2:
+        w.byte(0x9a if form else 0xea)
+        w.immediate(size, w.here() + size + 2 - shift)
+        w.immediate(2, value)
+    elif form == 2:
+        push_immediate(w, value)
+        release = w.r.randrange(2)
+        push_immediate(w, w.here() + 1 + size + (3 if release else 1) - shift)
+        if release:
+            w.byte(0xca, w.r.choice([0, 4, 8]), 0)
+        else:
+            w.byte(0xcb)
+    elif form == 3:
+        w.reads(ALL)
+        w.byte(0x9c)        # for IRET
+        w.mark()
+        push_immediate(w, value)
+        push_immediate(w, w.here() + 1 + size + 1 - shift)
+        w.byte(0xcf)
+    else:
+        push_immediate(w, value)
+        push_immediate(w, w.here() + 1 + size + (3 if w.setting.code32 else 4) - shift)
+        if not w.setting.code32:
+            w.byte(0x67)
+        w.byte(0xff, w.r.choice([0x1c, 0x2c]), 0x24)
+    if value != right:
+        w.mark()
+        w.byte(0xcc)
+
+
+def f_nop(w):
+    """What does nothing, whatever its operand."""
+    w.prefixes()
+    if w.r.randrange(4):
+        w.byte(0x0f, w.r.choice([0x0d, 0x18, 0x19, 0x1c, 0x1d, 0x1f]))
+        if w.r.randrange(2):
+            w.memory(w.r.randrange(8))
+        else:
+            w.memory(0)
+    elif w.r.randrange(2):
+        w.byte(0x90)
+    else:
+        w.byte(0xf3, 0x90)
+
+
+REFUSED = ['fa', 'fb', 'f4', 'ec', 'ed', 'ee', 'ef', 'e460', 'e560', 'e680', 'e780', '6c', '6d', '6e', '6f', '0f20c0', '0f22c0', '0f21f8', '0f23f8', '0f30', '0f32',
+           '0f06', '0f08', '0f09', '0f0110', '0f0118', '0f01f0', '0f013b', '0f00d0', '0f00d8', '0f0b', '0fff', '0fb9c0', 'f090', 'f001c0', 'fed0', 'ffff', 'c6c800',
+           '8dc0', '8fc8', '0fbac001', '0fc7c8', 'f00fa303', 'f03803', 'f0813b00000000', 'f08d03', 'f0cc', 'f0eb00', 'f00fba2300', '0f04', '0f0a', '0f0c', '0f24c0',
+           '0f26c0', '0f36', '0f39c0', '0fa6c0', '0fa7c0', 'ffd8', 'ffe8', 'fe10', '66' * 15 + '90', '66' * 14 + '90', '2e' * 13 + '89c0', '2e' * 14 + '89c0',
+           '8ec8', '8ef0', '8cf0', '67' * 12 + 'b801', 'f366f2' * 5 + '90']
+
+
+def f_refused(w):
     """What ring 3 may not do, or no one may."""
-    w.code += w.r.choice([b'\xfa', b'\xfb', b'\xf4', b'\xec', b'\xee', b'\xe4\x60', b'\xe6\x80', b'\x6c', b'\x6e', b'\x0f\x20\xc0', b'\x0f\x22\xc0', b'\x0f\x21\xf8',
-                          b'\x0f\x30', b'\x0f\x32', b'\x0f\x06', b'\x0f\x08', b'\x0f\x09', b'\x0f\x01\x10', b'\x0f\x01\x18', b'\x0f\x01\xf0', b'\x0f\x0b',
-                          b'\x0f\xff', b'\xf0\x90', b'\xf0\x01\xc0', b'\xcd\x20', b'\xcd\x0e', b'\x0f\x00\xd0', b'\x0f\x00\xd8', b'\xfe\xd0',
-                          b'\xff\xff', b'\xc6\xc8\x00', b'\x8d\xc0', b'\x8f\xc8', b'\x0f\xba\xc0\x01', b'\x0f\xc7\xc8',
-                          b'\x66' * 15 + b'\x90', b'\x66' * 14 + b'\x90', b'\xf0\x0f\xa3\x03', b'\xf0\x38\x03', b'\xf0\x81\x3b\0\0\0\0'])
+    text = w.r.choice(REFUSED)
+    w.byte(*[int(text[k:k + 2], 16) for k in range(0, len(text), 2)])
 
 
 def f_self_modifying(w):
     """Rewrites the immediate of the next instruction, or of one behind it."""
+    if w.setting is not FLAT:
+        return
     value = w.r.getrandbits(8)
     distance = w.r.randrange(3)
-    target = CODE + len(w.code) + 7 + distance + 1
+    target = w.here() + 7 + distance + 1
     w.byte(0xc6, 0x05)
     w.immediate(4, target)
     w.byte(value)
@@ -461,4 +651,5 @@ def f_self_modifying(w):
 
 FAMILIES = ([f_arithmetic] * 6 + [f_test, f_increment, f_increment, f_not_neg] + [f_multiply] * 3 + [f_divide] * 2 + [f_shift] * 6 + [f_double_shift] * 2 +
             [f_bits] * 3 + [f_bit_scan] + [f_decimal] * 3 + [f_move] * 3 + [f_extend] * 2 + [f_exchange] * 3 + [f_swap, f_lea] + [f_conditional] * 4 +
-            [f_loop] + [f_stack] * 4 + [f_flags] * 3 + [f_string] * 4 + [f_xlat, f_call, f_bound, f_into, f_privileged, f_self_modifying])
+            [f_loop] + [f_stack] * 4 + [f_flags] * 3 + [f_string] * 4 + [f_xlat, f_call, f_call, f_bound, f_into, f_interrupt, f_refused, f_self_modifying] +
+            [f_load_segment, f_store_segment, f_rights, f_far, f_nop])

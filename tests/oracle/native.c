@@ -8,21 +8,22 @@
 
 typedef unsigned int u32;
 typedef unsigned char u8;
+typedef unsigned short u16;
 
 #define CODE 0x10000000u
 #define DATA 0x20000000u
 #define CODE_SIZE 4096
 #define DATA_SIZE 8192
+#define LAST (DATA_SIZE + 4095)      /* of what the segments of the LDT reach */
 #define SNIPPET_CODE 192
 #define STATE_SIZE 512
 #define MOST_STATES 64
-#define USER_DS 0x2b
 
 enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 
 struct header { u32 count, repeat, states, unused; };       /* repeat is for the guest */
-struct snippet { u32 regs[8], eflags, length, state, unused[5]; u8 code[SNIPPET_CODE]; };
-struct result { u32 regs[8], eflags, eip, vector, error, cr2, es, ds, fs, gs, unused[15]; u8 state[STATE_SIZE]; };
+struct snippet { u32 regs[8], eflags, at, state; u16 segments[6]; u32 start, unused; u8 code[SNIPPET_CODE]; };
+struct result { u32 regs[8], eflags, eip, vector, error, cr2, es, cs, ss, ds, fs, gs, unused[13]; u8 state[STATE_SIZE]; };
 
 /* struct sigcontext of the i386 kernel interface, inside ucontext */
 struct context {
@@ -95,9 +96,25 @@ static void map(u32 address, u32 size, int protection) {
         leave(3);
 }
 
+/* struct user_desc of modify_ldt */
+struct descriptor { u32 number, base, limit, flags; };
+
+enum { BITS32 = 1, DOWN = 1 << 1, CODE_SEGMENT = 2 << 1, READ_ONLY = 1 << 3, ABSENT = 1 << 5, AVAILABLE = 1 << 6 };     /* DOWN, CODE_SEGMENT: its `contents` */
+
+static void make_ldt(void) {
+    static const struct descriptor descriptors[] = {
+        {0, DATA, LAST, BITS32 | AVAILABLE}, {1, DATA, LAST, AVAILABLE}, {2, CODE, CODE_SIZE - 1, CODE_SEGMENT | AVAILABLE},
+        {3, DATA, 4095, BITS32 | DOWN | AVAILABLE}, {4, DATA, LAST, BITS32 | READ_ONLY | AVAILABLE},
+        {5, DATA, LAST, BITS32 | ABSENT | AVAILABLE}, {6, CODE, CODE_SIZE - 1, BITS32 | CODE_SEGMENT | READ_ONLY | AVAILABLE},
+    };
+    for (u32 i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
+        if (call(123, 0x11, (long)&descriptors[i], sizeof descriptors[i], 0, 0))
+            leave(6);
+}
+
 static void report(struct context *c) {
     struct result r = {{c->eax, c->ecx, c->edx, c->ebx, c->esp, c->ebp, c->esi, c->edi}, c->eflags, c->eip, c->trapno, c->err, c->cr2,
-                       c->es & 0xffff, c->ds & 0xffff, c->fs & 0xffff, c->gs & 0xffff, {0}, {0}};
+                       c->es & 0xffff, c->cs & 0xffff, c->ss & 0xffff, c->ds & 0xffff, c->fs & 0xffff, c->gs & 0xffff, {0}, {0}};
     if (r.vector != 14)
         r.cr2 = 0;
     if (r.vector == 3 || r.vector == 4)
@@ -108,9 +125,9 @@ static void report(struct context *c) {
     write_all((void *)DATA, DATA_SIZE);
 }
 
-__asm__("enter: fxrstor entry_state\n jmp *code\n");
+__asm__("enter: fxrstor entry_state\n  jmp *entry_point\n");
 extern void enter(void);
-u32 code = CODE;
+u32 entry_point;
 
 static void prepare(struct context *c) {
     struct snippet *s = &snippet;
@@ -118,7 +135,8 @@ static void prepare(struct context *c) {
     copy((void *)DATA, image, DATA_SIZE);
     for (u32 i = 0; i < CODE_SIZE / 4; i++)
         ((u32 *)CODE)[i] = 0xcccccccc;
-    copy((void *)CODE, s->code, SNIPPET_CODE);
+    for (u32 i = 0; i < SNIPPET_CODE && s->at + i < CODE_SIZE; i++)
+        ((u8 *)CODE)[s->at + i] = s->code[i];
     c->eax = s->regs[EAX];
     c->ecx = s->regs[ECX];
     c->edx = s->regs[EDX];
@@ -128,11 +146,16 @@ static void prepare(struct context *c) {
     c->esi = s->regs[ESI];
     c->edi = s->regs[EDI];
     c->eflags = s->eflags;
-    c->es = c->ds = c->fs = USER_DS;
-    c->gs = 0;
-    c->eip = CODE;
+    c->es = s->segments[0];
+    c->cs = s->segments[1];
+    c->ss = s->segments[2];
+    c->ds = s->segments[3];
+    c->fs = s->segments[4];
+    c->gs = s->segments[5];
+    c->eip = s->start;
     if (header.states) {
         copy(entry_state, states[s->state], STATE_SIZE);
+        entry_point = s->start;
         c->eip = (u32)enter;
     }
 }
@@ -150,7 +173,8 @@ void on_signal(int number, void *information, struct context *c) {
     prepare(c);
 }
 
-__asm__("restore: mov $173, %eax\n int $0x80\n");
+/* ID is not among the flags that the kernel restores */
+__asm__("restore: pushf\n andl $~0x200000, (%esp)\n popf\n mov $173, %eax\n int $0x80\n");
 extern void restore(void);
 
 /* on a stack of our own: the kernel's is unmapped, and so must every page be that the guest has not */
@@ -168,7 +192,10 @@ void begin(void) {
     read_all(states, header.states * STATE_SIZE);
     call(91, 0xc0000000, 0x3fffe000, 0, 0, 0);      /* munmap the stack and what else the kernel has put there */
     map(CODE, CODE_SIZE, 7);
-    map(DATA, DATA_SIZE, 3);
+    map(DATA, DATA_SIZE + 4096, 3);
+    copy((void *)(DATA + DATA_SIZE), image, 4096);
+    call(125, DATA + DATA_SIZE, 4096, 1, 0, 0);     /* mprotect: to be read only */
+    make_ldt();
     call(186, (long)&stack, 0, 0, 0, 0);
     for (u32 i = 0; i < sizeof signals / sizeof signals[0]; i++)
         call(174, signals[i], (long)&action, 0, 8, 0);

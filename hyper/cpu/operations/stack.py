@@ -145,7 +145,7 @@ class Enter(Operation):
         ebp = cpu.regs[5]
         top = (cpu.regs[4] - size) & mode.sp_mask
         mode.store_at(SS, top, ebp & m, size)
-        frame = top
+        frame = (cpu.regs[4] & ~mode.sp_mask) | top     # of ESP, on a 16-bit stack too
         i = 1
         while i < self.level:
             value = mode.load_at(SS, (ebp - i * size) & mode.sp_mask, size)
@@ -156,7 +156,7 @@ class Enter(Operation):
             top = (top - size) & mode.sp_mask
             mode.store_at(SS, top, frame & m, size)
         top = (top - self.allocate) & mode.sp_mask
-        mode.load_at(SS, top, size)         # the new top must be accessible, as the manual's check of the final stack pointer asks
+        mode.check_writable(SS, top, size)      # the manual's check of the final stack pointer
         cpu.regs[5] = (ebp & ~m & M32) | (frame & m)
         if mode.stack32:
             cpu.regs[4] = top

@@ -157,7 +157,6 @@ class AdjustRPL(Operation):
         self.source = source
 
     def execute(self, cpu, mode):
-        self.target.writable(cpu, mode)
         selector = self.target.get(cpu, mode)
         rpl = self.source.get(cpu, mode) & 3
         known = arithmetic(cpu) & ~ZF

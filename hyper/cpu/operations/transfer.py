@@ -20,6 +20,10 @@ class Jump(Terminator):
     def execute(self, cpu, mode):
         cpu.eip = self.target
 
+    def taken(self, cpu):
+        """Whether it will go to its target."""
+        return True
+
 
 class JumpConditional(Jump):
     _immutable_fields_ = ['code']
@@ -33,6 +37,9 @@ class JumpConditional(Jump):
             cpu.eip = self.target
         else:
             cpu.eip = self.next
+
+    def taken(self, cpu):
+        return condition(cpu, self.code)
 
 
 class Loop(Jump):
@@ -53,6 +60,9 @@ class Loop(Jump):
         else:
             cpu.eip = self.next
 
+    def taken(self, cpu):
+        return (cpu.regs[1] - 1) & self.counter_mask != 0 and (self.kind == 2 or zero(cpu) == (self.kind == 1))
+
 
 class JumpCounterZero(Jump):
     """JCXZ, JECXZ."""
@@ -63,10 +73,13 @@ class JumpCounterZero(Jump):
         self.counter_mask = counter_mask
 
     def execute(self, cpu, mode):
-        if cpu.regs[1] & self.counter_mask == 0:
+        if self.taken(cpu):
             cpu.eip = self.target
         else:
             cpu.eip = self.next
+
+    def taken(self, cpu):
+        return cpu.regs[1] & self.counter_mask == 0
 
 
 class Call(Jump):
@@ -90,13 +103,9 @@ class JumpBeyondLimit(Terminator):
         self.jump = jump
 
     def execute(self, cpu, mode):
-        ecx = cpu.regs[1]
-        esp = cpu.regs[4]
-        self.jump.execute(cpu, mode)
-        if cpu.eip != self.next:
-            cpu.regs[1] = ecx
-            cpu.regs[4] = esp
+        if self.jump.taken(cpu):
             raise GuestFault(GP, 0)
+        self.jump.execute(cpu, mode)
 
 
 class JumpIndirect(Indirect):
