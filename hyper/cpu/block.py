@@ -37,7 +37,8 @@ class Block(object):
 
 
 class CodePage(object):
-    """mode; base: linear address; frame: physical address, or -1 where there is no RAM (reads as FFh)."""
+    """mode; base: linear address; frame: physical address, or -1 where there is no RAM (reads as FFh); entries: how often it was entered from outside
+    of compiled code."""
     _immutable_fields_ = ['mode', 'base', 'frame', 'valid?', 'blocks', 'quick']
 
     def __init__(self, mode, base, frame):
@@ -45,6 +46,7 @@ class CodePage(object):
         self.base = base
         self.frame = frame
         self.valid = True
+        self.entries = 0
         self.blocks = {}
         self.quick = [None] * 256
 
@@ -97,9 +99,7 @@ class CodeCache(CodeWatcher):
 
     def lookup(self, base):
         """The page that the instruction TLB holds in the place of `base`; it may be another."""
-        slot = (base >> 12) & (ITLB_ENTRIES - 1)
-        assert slot >= 0
-        return self.itlb[slot]
+        return self.itlb[itlb_slot(base)]
 
     @dont_look_inside
     def fill(self, mode, base):
@@ -128,7 +128,7 @@ class CodeCache(CodeWatcher):
                     self.system.memory.mark_code(frame, True)
                     self.system.mmu.protect_frame(frame)
                 code.pages.append(page)
-        self.itlb[(base >> 12) & (ITLB_ENTRIES - 1)] = page
+        self.itlb[itlb_slot(base)] = page
         return page
 
     def page(self, mode, base):
@@ -145,9 +145,7 @@ class CodeCache(CodeWatcher):
             itlb[k] = self.nowhere
 
     def invalidate(self, address):
-        slot = (address >> 12) & (ITLB_ENTRIES - 1)
-        assert slot >= 0
-        self.itlb[slot] = self.nowhere
+        self.itlb[itlb_slot(address)] = self.nowhere
 
     def decoded(self, page, first, end):
         """Remember that bytes of a page have been decoded: from offset `first` to before `end`."""
@@ -176,8 +174,7 @@ class CodeCache(CodeWatcher):
         self.invalidations += 1
         for page in code.pages:
             page.valid = False
-            slot = (page.base >> 12) & (ITLB_ENTRIES - 1)
-            assert slot >= 0
+            slot = itlb_slot(page.base)
             if self.itlb[slot] is page:
                 self.itlb[slot] = self.nowhere
             key = (frame << 20) | (page.base >> 12)
@@ -191,6 +188,13 @@ class CodeCache(CodeWatcher):
         for frame in self.frames.keys():
             self.drop(frame, self.frames[frame])
         self.flush()
+
+
+def itlb_slot(address):
+    """Where the instruction TLB keeps the page of a linear address. The top byte is mixed in, as kernels and programs are linked at round addresses."""
+    slot = (address >> 12 ^ address >> 24) & (ITLB_ENTRIES - 1)
+    assert slot >= 0
+    return slot
 
 
 def line_bit(line):

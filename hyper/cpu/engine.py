@@ -1,8 +1,9 @@
 """The engine: runs decoded code, and is what the JIT traces.
 
 The block is the only green of the driver, so a trace folds away all decoding. `execute` is left for everything rare: events that are due, aborts, a
-stop request, indirect transfers with very many targets; `run` does those with plain code and goes back in. Where a transfer's target is not a constant
-of the trace it is promoted, with the page and the mode it leads to.
+stop request, indirect transfers with very many targets, and far ones to pages that are seldom entered, as those of a program that runs once are;
+`run` does those with plain code and goes back in. Where a transfer's target is not a constant of the trace it is promoted, with the page and the mode
+it leads to.
 """
 from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_inside, we_are_jitted
 
@@ -14,6 +15,7 @@ PAGE = 0xfffff000
 M32 = 0xffffffff
 IN_CPU, AT_REST = 0, 1          # where `execute` left the state
 STEP_MARGIN = 5000              # instructions before an exact limit from which single steps are made
+WARM = 400                      # entries from compiled code after which the transfers that lead to a page are compiled with it
 
 
 def get_location(block):
@@ -64,35 +66,39 @@ def execute(cpu, block):
         if not whole:
             hint(cpu, force_virtualizable=True)
             return IN_CPU
+        leave = False
+        target = page
         if terminator.indirect:
             assert isinstance(terminator, Indirect)
-            if not we_are_jitted():
-                if cpu.eip != terminator.last_target:
-                    terminator.note(cpu.eip)
-            elif terminator.megamorphic:
-                if looks(block, page, cpu.eip) and cpu.icount >= system.deadline:
-                    cpu.save(system)
-                    system.service_events()
-                    return AT_REST
-                if terminator.far and system.stop != stops.STOP_NONE:
-                    cpu.save(system)
-                    return AT_REST
-                hint(cpu, force_virtualizable=True)
-                return IN_CPU
-        eip = promote(cpu.eip)
+            if we_are_jitted():
+                leave = terminator.megamorphic
+            elif cpu.eip != terminator.last_target:
+                terminator.note(cpu.eip)
+        eip = cpu.eip
+        if not leave and not terminator.far:
+            eip = promote(eip)
         if looks(block, page, eip) and cpu.icount >= system.deadline:
             cpu.save(system)
             system.service_events()
             return AT_REST
-        backward = block.checks or eip < block.end
         if terminator.far:
             if system.stop != stops.STOP_NONE:
                 cpu.save(system)
                 return AT_REST
-            mode = promote(system.mode)
+            if not leave:
+                mode = promote(system.mode)
+                target = system.code.page(mode, (eip + mode.cs_base) & PAGE)
+                leave = we_are_jitted() and target.entries < WARM
+        if leave:
+            hint(cpu, force_virtualizable=True)
+            return IN_CPU
+        if terminator.far:
+            page = promote(target)
+            eip = promote(eip)
+        backward = block.checks or eip < block.end
         address = (eip + mode.cs_base) & M32
         base = address & PAGE
-        if base != page.base or terminator.far or not page.valid:
+        if not terminator.far and (base != page.base or not page.valid):
             page = promote(system.code.lookup(base))
             if page.base != base or page.mode is not mode:
                 page = promote(system.code.fill(mode, base))
@@ -141,7 +147,9 @@ def find_block(system):
     """The block at CS:EIP of the running CPU."""
     mode = system.mode
     address = (system.cpu.eip + mode.cs_base) & M32
-    block = system.code.page(mode, address & PAGE).block_at(address)
+    page = system.code.page(mode, address & PAGE)
+    page.entries += 1
+    block = page.block_at(address)
     if block.tail is not None:
         block = with_tail(block, system, mode, address & PAGE)
     return block
