@@ -95,10 +95,11 @@ bench-peers: bin/libhyper.so guests $(VENV3)/.ready     ## the CPU workloads bes
 	@$(VENV3)/bin/guestkit bench --peers
 
 dist: bin/hyper guests          ## dist/hyper-VERSION-linux-x86_64.tar.gz: programs, guestkit, guests, documents
-	@rm -rf dist/$(DIST) && mkdir -p dist/$(DIST)/build
-	@cp -r bin guestkit pyproject.toml README.md LICENSE $(wildcard docs) dist/$(DIST)/
-	@cp -r $(GUESTS) dist/$(DIST)/build/
-	@find dist/$(DIST) \( -name __pycache__ -o -name '*.pyc' -o -name '*.o' \) -prune -exec rm -rf {} +
+	@rm -rf dist/$(DIST) && mkdir -p dist/$(DIST)/bin dist/$(DIST)/$(GUESTS)
+	@cp -r guestkit pyproject.toml README.md LICENSE docs dist/$(DIST)/
+	@cp bin/hyper dist/$(DIST)/bin/ && cp bin/libhyper.so dist/$(DIST)/guestkit/ && ln -s ../guestkit/libhyper.so dist/$(DIST)/bin/
+	@cp $(GUESTS)/*.elf $(GUESTS)/*.xen $(GUESTS)/*.img dist/$(DIST)/$(GUESTS)/
+	@find dist/$(DIST) -name __pycache__ -prune -exec rm -rf {} +
 	@tar -C dist -czf dist/$(DIST).tar.gz $(DIST) && rm -rf dist/$(DIST)
 	@echo made dist/$(DIST).tar.gz
 
