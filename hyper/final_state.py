@@ -3,6 +3,8 @@
 from rpython.rlib.rarithmetic import intmask, r_uint
 
 from hyper import registers
+from hyper.board import raw
+from hyper.cpu.fpu import XMM
 
 SEED = r_uint(0xcbf29ce484222325)
 MULTIPLIER = r_uint(0x9e3779b97f4a7c15)     # odd, with bits all over the word
@@ -39,12 +41,11 @@ def register_names():
     return names
 
 
-def x87_image(x87):
-    """The words of FNSAVE."""
-    x87.save()
-    words = []
-    for word in x87.buffer:
-        words.append(registers.hex8(word))
+def fpu_image(fpu):
+    """The words of x87, MMX and SSE, and MXCSR."""
+    words = [registers.hex8(fpu.mxcsr)]
+    for at in range(0, XMM + 128, 4):
+        words.append(registers.hex8(raw.load32(fpu.image, at)))
     return ' '.join(words)
 
 
@@ -53,5 +54,5 @@ def final_state(machine, status):
     fields = []
     for name in register_names():
         fields.append('"%s": %d' % (name, registers.get(system, name)))
-    return '{"stop": "%s", "status": %d, "instructions": %d, "machine_ns": %d, "memory": "%s", "x87": "%s",\n "registers": {%s}}\n' % (
-        machine.why, status, system.icount, system.now(), hex16(memory_hash(machine.memory)), x87_image(system.x87), ', '.join(fields))
+    return '{"stop": "%s", "status": %d, "instructions": %d, "machine_ns": %d, "memory": "%s", "fpu": "%s",\n "registers": {%s}}\n' % (
+        machine.why, status, system.icount, system.now(), hex16(memory_hash(machine.memory)), fpu_image(system.fpu), ', '.join(fields))

@@ -7,8 +7,8 @@ from hyper.main import entry_point
 
 # The modules of hyper that a trace may contain: the engine's loop and what an instruction does. All others are slow paths, which compiled code calls;
 # none of them takes the CPU, which is the JIT's virtualizable.
-TRACED = ['hyper.board.raw', 'hyper.cpu.block', 'hyper.cpu.engine', 'hyper.cpu.faults', 'hyper.cpu.flags', 'hyper.cpu.fpu', 'hyper.cpu.mode',
-          'hyper.cpu.state']
+TRACED = ['hyper.board.native', 'hyper.board.raw', 'hyper.cpu.block', 'hyper.cpu.engine', 'hyper.cpu.faults', 'hyper.cpu.flags', 'hyper.cpu.fpu',
+          'hyper.cpu.mode', 'hyper.cpu.state']
 TRACED_PACKAGE = 'hyper.cpu.operations.'
 
 

@@ -933,8 +933,11 @@ def d_double_shift(d, opcode):
 
 
 def d_fence(d, opcode):
-    """0F AE: only the fences, which order nothing that is not in order here."""
+    """0F AE: FXSAVE, FXRSTOR, and the fences, which order nothing that is not in order here."""
     d.modrm()
+    if d.mod != 3 and d.reg < 2:
+        d.needs(models.FXSR)
+        return x87.decode_extended(d)
     if d.mod == 3 and d.reg >= 5:
         return M.Nop()
     raise Undefined()
@@ -1129,7 +1132,7 @@ def decode_instruction(d):
         return B.Stop(d.start)
     try:
         operation = decode_operation(d)
-        if d.length <= SHARED_LENGTH and not operation.ends_block:
+        if d.length <= SHARED_LENGTH and operation.shared and not operation.ends_block:
             operation = d.mode.share((d.length << 56) | d.bytes, operation)
         return operation
     except Undefined:

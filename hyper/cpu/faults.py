@@ -38,6 +38,10 @@ class Intercept(Abort):
         self.linear = linear
 
 
+class Freeze(Abort):
+    """The processor stands still at the running instruction until there is an interrupt."""
+
+
 class Breakpoint(Abort):
     """A breakpoint of the debugger (not the guest's) lies at the running instruction."""
 

@@ -11,6 +11,7 @@ CONTROL, STATUS, TAGS, OPCODE, IP, CS, DP, DS = 0, 2, 4, 6, 8, 12, 16, 20      #
 MXCSR, MXCSR_MASK, REGISTERS, XMM = 24, 28, 32, 160
 REGISTER, EXPONENT = 16, 8      # bytes of a slot; where its sign and exponent lie
 SIZE = 512
+OPERAND = 416           # what an x87 instruction stores, in the part of the image that is left to software
 SCRATCH_SIZE = 32               # behind the image: operands that have no place of their own
 
 CONTROL_INITIAL, CONTROL_RESET, MXCSR_INITIAL, MXCSR_DEFINED = 0x37f, 0x40, 0x1f80, 0xffff

@@ -7,7 +7,7 @@ from rpython.rlib.jit import dont_look_inside
 
 from hyper.cpu import control, faults, flags, segments
 from hyper.cpu.descriptor import INTERRUPT_GATE16, INTERRUPT_GATE32, TASK_GATE, TRAP_GATE16, TRAP_GATE32
-from hyper.cpu.faults import Abort, GuestFault, Intercept
+from hyper.cpu.faults import Abort, Freeze, GuestFault, Intercept
 from hyper.cpu.mmu import CR0_PE
 from hyper.cpu.mode import CS, SS, DS, ES, FS, GS, TR
 from hyper.cpu.segments import RPL, selector_fault
@@ -40,6 +40,10 @@ def abort(system, abort):
 def take(system, abort):
     if isinstance(abort, Intercept):
         exits.intercept(system, abort)
+        return
+    if isinstance(abort, Freeze):
+        system.halted = True
+        system.interrupt_changed()
         return
     assert isinstance(abort, GuestFault)
     vector = abort.vector

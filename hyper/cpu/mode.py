@@ -2,10 +2,11 @@
 
 Decoded code belongs to a mode, so in a trace every question asked of it is already answered. `System.update_mode` chooses the mode
 whenever something that it depends on changes. A mode has its memory accesses: a software TLB in raw memory, one bank for user and one for
-supervisor accesses, an entry of 32 bytes: read tag, write tag, addend, and what only the MMU looks at. A tag is the linear address of a page, or -1.
-Entries reach only to the limit of flat segments (`System.tlb_limit`), so a hit also passes the limit check.
+supervisor accesses, an entry of 32 bytes: read tag, write tag, addend. A tag is the linear address of a page, or -1. Entries reach only to the limit
+of flat segments (`System.tlb_limit`), so a hit also passes the limit check.
 """
 from rpython.rlib.jit import dont_look_inside
+from rpython.rlib.rarithmetic import intmask, r_uint
 
 from hyper.board import raw
 from hyper.cpu.faults import GuestFault, GP, SS as FAULT_SS
@@ -18,7 +19,7 @@ TLB_ENTRIES = 4096
 TLB_ENTRY = 32
 TLB_SIZE = TLB_ENTRIES * TLB_ENTRY
 TLB_INDEX = (TLB_ENTRIES - 1) * TLB_ENTRY
-READ_TAG, WRITE_TAG, ADDEND, STATE = 0, 8, 16, 24
+READ_TAG, WRITE_TAG, ADDEND = 0, 8, 16
 PAGE = 0xfffff000
 M32 = 0xffffffff
 
@@ -70,6 +71,13 @@ class Mode(object):
         if (address + 3) & PAGE == raw.load64(self.tlb, i):
             return raw.load32(self.storage, address + raw.load64(self.tlb, i + ADDEND))
         return self.load_slow(address, 4, segment)
+
+    def load64(self, address, segment):
+        """A signed 64-bit word."""
+        i = (address >> 7) & TLB_INDEX
+        if (address + 7) & PAGE == raw.load64(self.tlb, i):
+            return raw.load64(self.storage, address + raw.load64(self.tlb, i + ADDEND))
+        return self.load64_slow(address, segment)
 
     def load16(self, address, segment):
         i = (address >> 7) & TLB_INDEX
@@ -132,6 +140,13 @@ class Mode(object):
     def load_slow(self, address, size, segment):
         self.check_flat(address, size, segment)
         return self.system.mmu.load(address, size, self.user)
+
+    @dont_look_inside
+    def load64_slow(self, address, segment):
+        self.check_flat(address, 8, segment)
+        mmu = self.system.mmu
+        low = mmu.load(address, 4, self.user)
+        return intmask(r_uint(mmu.load((address + 4) & M32, 4, self.user)) << 32 | r_uint(low))
 
     @dont_look_inside
     def store_slow(self, address, value, size, segment):

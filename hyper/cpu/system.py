@@ -34,23 +34,34 @@ class InterruptController(object):
         return 0
 
 
+class CoprocessorWires(object):
+    """What drives IGNNE# and hears FERR#, for a guest that has cleared CR0.NE."""
+
+    def error(self):
+        """FERR#: an x87 exception waits. Whether it is to be ignored (IGNNE#)."""
+        return False
+
+    def settled(self):
+        """FERR# is no longer driven."""
+
+
 class System(object):
     """One IA-32 processor on `memory`. Segment registers stand in the order of VMCS encodings: ES CS SS DS FS GS LDTR TR; `access` has the format
     of the VMCS. `bus` (ports and device memory), `interrupts` (an InterruptController) and `clock` (deadlines of devices) are set by the
     machine; all three may stay None."""
-    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'x87', 'fpu']
+    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'fpu']
 
     def __init__(self, memory, model):
         from hyper.cpu.block import CodeCache
         from hyper.cpu.state import CPU
         from hyper.cpu.fpu import FPU
-        from hyper.cpu.x87 import X87
         self.memory = memory
         self.model = model              # hyper.cpu.models: CPUID leaves and capability MSRs, as data
         self.user_tlb = raw.allocate(TLB_SIZE)
         self.supervisor_tlb = raw.allocate(TLB_SIZE)
         self.bus = None
         self.interrupts = None
+        self.coprocessor = None         # CoprocessorWires
         self.clock = None
         self.ept = None                 # hyper.vmx.ept.EPT while guest-physical addresses are translated
         self.vmx = None                 # hyper.vmx.operation.VMX on a model that has it
@@ -68,7 +79,6 @@ class System(object):
         self.code = CodeCache(self)
         self.mmu = MMU(self)
         self.cpu = CPU()
-        self.x87 = X87()
         self.fpu = FPU()
         self.instruction_length = 0     # of the instruction that aborted or is being executed by a slow path
         self.reset()
@@ -98,12 +108,9 @@ class System(object):
         self.cr2 = 0
         self.cr3 = 0
         self.cr4 = 0
-        self.pdptes = [0] * 4           # the page-directory-pointer registers of PAE paging, as signed 64-bit words
-        self.efer = 0
         self.dr = [0] * 8
         self.dr[6] = 0xffff0ff0
         self.dr[7] = 0x400
-        self.x87.reset()
         self.fpu.reset()
         self.cpl = 0
         self.sysenter_cs = 0

@@ -7,7 +7,6 @@ from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.cpu.system import STOP_VMEXIT
 from hyper.cpu.fpu import FPU
-from hyper.cpu.x87 import X87
 from hyper.vmx import fields, host
 from hyper.vmx.operation import SUCCEED
 
@@ -55,8 +54,7 @@ class Domain(object):
         self.registers = [0] * 8        # general registers (but ESP) while the domain does not run
         self.cr2 = 0
         self.debug = [0, 0, 0, 0, 0, 0, DR6_ONES, DR7_ONES]     # debug registers as the guest sees them
-        self.x87 = X87()                # while another domain runs
-        self.fpu = FPU()
+        self.fpu = FPU()                # while another domain runs
         self.exits = [0] * REASONS      # by basic reason
         self.hypercalls = [0] * hypercalls
         self.shadow_fills = 0

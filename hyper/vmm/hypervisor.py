@@ -157,12 +157,9 @@ class Hypervisor(Host):
         before = self.loaded
         if before is domain:
             return
-        x87 = self.system.x87
         fpu = self.system.fpu
         if before is not None and before.alive:
-            before.x87.copy_from(x87)
             before.fpu.copy_from(fpu)
-        x87.copy_from(domain.x87)
         fpu.copy_from(domain.fpu)
         self.loaded = domain
 

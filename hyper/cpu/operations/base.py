@@ -9,12 +9,14 @@ from hyper.cpu.faults import GuestFault, Breakpoint
 
 
 class Operation(object):
-    """An instruction in the middle of a block. It knows nothing of where it stands, so equal instructions can share one (`Mode.share`)."""
+    """An instruction in the middle of a block. It knows nothing of where it stands, so equal instructions can share one (`Mode.share`), but for
+    some that do not."""
     ends_block = False
     far = False             # mode, page or stop request may have changed after it
     checks = False          # events are looked at behind it, even if it goes forward
     indirect = False        # its target is not known when it is decoded
     counts = 1              # instructions retired
+    shared = True           # may be one object for equal bytes at different places: see Mode.share
     enables_interrupts = False      # STI: the block ends after the next instruction, and events are checked there
 
     def execute(self, cpu, mode):

@@ -50,7 +50,7 @@ int main(void)
     long long big = (long long)(e * 1e15);
     hash = hash * 31 + (u32)big + (u32)(big >> 32);
     int good = root(144.0) == 12.0 && rounded(2.5, 0) == 2 && rounded(3.5, 0) == 4 && rounded(-2.5, 1) == -3 && rounded(-2.5, 2) == -2 &&
-        rounded(-2.5, 3) == -2 && e > 2.718281828459 && e < 2.71828182846 && pi > 3.133 && pi < 3.15;
+        rounded(-2.5, 3) == -2 && e > 2.718281828459 && e < 2.71828182846 && pi > 3.133 && pi < 3.15 && !(0.0 / (pi - pi) == 0.0);
     print(good ? "right\n" : "wrong\n");
     print_hex(hash);
     return !good;
