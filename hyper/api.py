@@ -123,7 +123,7 @@ class LibraryWorld(World):
         return self.is_interactive
 
     def wait_for_input(self, milliseconds):
-        host.readable(self.descriptor, milliseconds)    # poll(2) passes over a negative one: then this only sleeps
+        host.readable(self.descriptor, milliseconds)
 
     def interrupted(self):
         return host.stop_requested(self.handle)

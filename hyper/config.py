@@ -6,9 +6,9 @@ from hyper.loader.entry import BootRequest
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
     address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
-    '' for the usual one."""
+    '' for the usual one; `counts_places` asks for exits by address."""
 
-    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface=''):
+    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', counts_places=False):
         self.name = name
         self.mode = mode
         self.mmu = mmu
@@ -19,6 +19,7 @@ class DomainConfig(object):
         self.at = at
         self.sink = sink
         self.interface = interface
+        self.counts_places = counts_places
 
     def boot_request(self):
         """For hyper.loader.detect.load."""

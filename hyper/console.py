@@ -77,7 +77,10 @@ class HostWorld(World):
         return self.is_terminal and not self.closed
 
     def wait_for_input(self, milliseconds):
-        host.readable(STDIN, milliseconds)
+        descriptor = STDIN
+        if self.closed:
+            descriptor = host.NONE
+        host.readable(descriptor, milliseconds)
 
     def interrupted(self):
         return host.stop_requested(0)

@@ -8,6 +8,7 @@ from rpython.rlib.objectmodel import we_are_translated
 from rpython.rtyper.lltypesystem import rffi, lltype
 from rpython.translator.tool.cbuild import ExternalCompilationInfo
 
+NONE = -1                       # a descriptor on which nothing arrives
 REQUESTS = 256                  # runs that can be told apart; a request to a further one reaches its namesake too
 
 SOURCE = """
@@ -122,9 +123,10 @@ def catch_signals():
 def readable(descriptor, milliseconds):
     """Whether a read would not wait; waits so long for that."""
     if we_are_translated():
-        return _readable(descriptor, milliseconds) != 0
+        return _readable(descriptor, milliseconds) != 0     # poll(2) passes over a negative descriptor
     import select
-    return len(select.select([descriptor], [], [], milliseconds / 1000.0)[0]) > 0
+    descriptors = [] if descriptor < 0 else [descriptor]
+    return len(select.select(descriptors, [], [], milliseconds / 1000.0)[0]) > 0
 
 
 def raw_terminal():

@@ -26,6 +26,7 @@ MOST_COPIES = 1000
 HELP = """hyper runs operating systems: on a bare PC, or as domains under its hypervisor.
 
   hyper run IMAGE [options] [--domain IMAGE [options]]...
+  hyper run --kernel IMAGE [options]
   hyper models              the processors that --cpu knows
   hyper version
 
@@ -41,6 +42,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --memory 32M              memory of the machine or domain; K, M or G
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
+  --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -48,18 +50,21 @@ For the whole run
   --cpu MODEL               the processor, help for a list; if not given, nehalem for --mmu ept, else core2duo
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
+  --expect TEXT             stops with status 0 when a console prints the text; 1 if all ends without it
+  --realtime                machine time keeps to the clock on the wall, for a person (it is deterministic otherwise)
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
   --report-file FILE        tells it to a file instead
+  --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
   --jit PARAMETERS          of the JIT, as NAME=VALUE,... (threshold, function_threshold, trace_eagerness, ...), or off
   --final-state FILE        writes the machine's registers and a hash of its memory to a file, as JSON
 
 Examples
   hyper run kernel.elf --append "root=ram quiet" --module archive.img
-  hyper run bzImage --module initrd.img --memory 64M --append "console=ttyS0"
+  hyper run --kernel bzImage --initrd initrd.gz --memory 64M --append "console=ttyS0"
   hyper run guest.elf --mode para --copies 2 --domain other.elf --mode full --mmu ept
 
-Exit status: the guest's own (0 when it powers off), 2 for bad input, 3 when a domain had to be stopped, 124 for a
-time-out. Ctrl-C stops the run and still reports.
+Exit status: the guest's own (0 when it powers off; the byte that it writes to port 0xf4), 2 for bad input, 3 when a
+domain had to be stopped, 124 for a time-out. Ctrl-C stops the run and still reports.
 """
 
 
@@ -97,6 +102,9 @@ class Options(object):
         self.report_file = ''
         self.final_state = ''
         self.jit = ''
+        self.expect = ''                # '' when not given
+        self.realtime = False
+        self.symbols = ''
 
     def virtualized(self):
         return self.domains[0].mode != NATIVE
@@ -220,9 +228,10 @@ class Parser(object):
         return self.next()
 
     def image(self, option):
-        name = self.value(option)
-        if name.startswith('-') or name == '':
-            raise UserError("%s: the image comes first, before %s; see hyper --help" % (option, name))
+        """A new domain; its image is the next word, or else what --kernel says."""
+        name = ''
+        if self.more() and not self.words[self.at].startswith('-'):
+            name = self.next()
         domain = DomainOptions(name)
         domains = self.options.domains
         if len(domains) > 0:
@@ -255,7 +264,11 @@ class Parser(object):
             domain.memory = parse_memory(word, self.value(word))
         elif word == '--append':
             domain.append = self.value(word)
-        elif word == '--module':
+        elif word == '--kernel':
+            if domain.image != '':
+                raise UserError("--kernel: %s is the image already; give one of them" % domain.image)
+            domain.image = self.value(word)
+        elif word == '--module' or word == '--initrd':
             domain.modules.append(self.value(word))
         elif word == '--at':
             domain.at = parse_number(word, self.value(word))
@@ -281,6 +294,14 @@ class Parser(object):
             options.final_state = self.value(word)
         elif word == '--jit':
             options.jit = self.value(word)
+        elif word == '--expect':
+            options.expect = self.value(word)
+            if options.expect == '':
+                raise UserError("--expect: an empty text is always there; give one that the guest prints")
+        elif word == '--realtime':
+            options.realtime = True
+        elif word == '--symbols':
+            options.symbols = self.value(word)
         else:
             return False
         return True
@@ -289,6 +310,8 @@ class Parser(object):
         domains = self.options.domains
         count = 0
         for domain in domains:
+            if domain.image == '':
+                raise UserError("run: the image comes first, or after --kernel; see hyper --help")
             if domain.copies < 1 or domain.copies > MOST_COPIES:
                 raise UserError("--copies %d: must be from 1 to %d" % (domain.copies, MOST_COPIES))
             count += domain.copies
@@ -305,6 +328,8 @@ class Parser(object):
         for domain in domains:
             if domain.mode == NATIVE and count > 1:
                 raise UserError("--mode native: the kernel owns the machine; for several give --mode para or full to all")
+        if self.options.symbols != '' and not self.options.virtualized():
+            raise UserError("--symbols: names what exits to the hypervisor, which --mode native has none of; leave it out")
 
 
 def parse(words):

@@ -1,10 +1,12 @@
 """What is told of a run when it has ended: as text for people, as JSON for programs."""
 
 from hyper import registers
+from hyper.vmm.domain import PLACE_SHIFT, REASONS
 from hyper.vmx.reasons import EXIT_REASON_CONSTANTS, EXIT_REASON_NAMES
 
 MOST_COLUMNS = 4                # domains with a column of their own in the table of exits; of more only the sums are shown
 MOST_ROWS = 12                  # domains with a row of their own
+MOST_FUNCTIONS = 24             # of a kernel that are shown, of those that exit most
 BETWEEN = '  '
 
 
@@ -119,6 +121,32 @@ def find_kind(kinds, name):
     return None
 
 
+class Function(Kind):
+    """The exits from a function of a kernel for one reason."""
+
+    def __init__(self, name, reason):
+        Kind.__init__(self, name)
+        self.reason = reason
+
+
+def function_kinds(domains, symbols):
+    """Exits by function and reason, those of one function and reason in one."""
+    found = {}
+    kinds = []
+    for domain in domains:
+        for place in domain.places:
+            reason = place & REASONS - 1
+            name = symbols.name(place >> PLACE_SHIFT)
+            if name == '':
+                name = '(in no function)'
+            key = '%d %s' % (reason, name)
+            if key not in found:
+                found[key] = Function(name, reason)
+                kinds.append(found[key])
+            found[key].total += domain.places[place]
+    return by_total(kinds)
+
+
 def by_total(kinds):
     """Those that occurred, the most frequent first."""
     sorted = []
@@ -151,8 +179,8 @@ def state_of(domain):
     return '%s, status %d' % (domain.why, domain.status)
 
 
-def domains_text(hypervisor, seconds):
-    """The report of a hypervisor's run."""
+def domains_text(hypervisor, seconds, symbols):
+    """The report of a hypervisor's run; `symbols` (Symbols) name the functions of a kernel, None if exits are not told by those."""
     domains = hypervisor.domains
     system = hypervisor.system
     text = 'hyper: %s: %s after %d instructions, %s s (%s million a second), machine time %s s\n\n' % (
@@ -167,6 +195,8 @@ def domains_text(hypervisor, seconds):
     if len(domains) > MOST_ROWS:
         text += '  and %d more\n' % (len(domains) - MOST_ROWS)
     text += kinds_text('exits by reason', domains, exit_kinds(domains))
+    if symbols is not None:
+        text += functions_text(function_kinds(domains, symbols))
     return text + kinds_text('hypercalls', domains, hypercall_kinds(domains))
 
 
@@ -199,7 +229,33 @@ def kinds_text(heading, domains, kinds):
     return '\n' + table.text()
 
 
-def domain_json(domain):
+def functions_text(kinds):
+    """The functions that exit most, and what share of all exits that is."""
+    all = 0
+    for kind in kinds:
+        all += kind.total
+    if all == 0:
+        return ''
+    table = Table(2)
+    table.add(['exits by function', 'reason', 'count', 'share'])
+    for kind in kinds[:MOST_FUNCTIONS]:
+        assert isinstance(kind, Function)
+        table.add([kind.name, EXIT_REASON_NAMES[kind.reason], '%d' % kind.total, decimal(100.0 * kind.total / all, 1) + '%'])
+    text = '\n' + table.text()
+    if len(kinds) > MOST_FUNCTIONS:
+        text += '  and %d more\n' % (len(kinds) - MOST_FUNCTIONS)
+    return text
+
+
+def functions_json(kinds):
+    functions = []
+    for kind in kinds:
+        assert isinstance(kind, Function)
+        functions.append('[%s, "%s", %d]' % (quoted(kind.name), EXIT_REASON_CONSTANTS[kind.reason], kind.total))
+    return ', "functions": [%s]' % ', '.join(functions)
+
+
+def domain_json(domain, symbols):
     exits = []
     for reason in range(len(domain.exits)):
         if domain.exits[reason] > 0:
@@ -207,10 +263,13 @@ def domain_json(domain):
     hypercalls = []
     for kind in hypercall_kinds([domain]):
         hypercalls.append('"%s": %d' % (kind.name, kind.total))
+    functions = ''
+    if symbols is not None:
+        functions = functions_json(function_kinds([domain], symbols))
     return ('{"number": %d, "name": %s, "mode": "%s", "mmu": "%s", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": %d, '
-            '"exits": {%s}, "hypercalls": {%s}}' % (
+            '"exits": {%s}, "hypercalls": {%s}%s}' % (
                 domain.number, quoted(domain.name), domain.technique, domain.mmu, quoted(domain.state()), domain.status,
-                'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, ', '.join(exits), ', '.join(hypercalls)))
+                'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, ', '.join(exits), ', '.join(hypercalls), functions))
 
 
 def run_json(machine, seconds, status, domains):

@@ -3,11 +3,12 @@
 import os
 import time
 
-from hyper import report
+from hyper import report, symbols
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.errors import UserError
+from hyper.expect import Expectation, Watched
 from hyper.loader import detect
 from hyper.loader.file import ImageFile
 from hyper.options import EPT, FULL, MB
@@ -21,6 +22,7 @@ CHUNK = 1 << 20
 PHYSICAL = 0                    # the spaces of read_memory and write_memory
 LINEAR = 1
 WITH_EPT = 'nehalem'            # the model for --mmu ept if none is chosen
+STATUS_NOT_PRINTED = 1          # of a run that ended well, but without the text that was expected
 
 
 def read_file(name):
@@ -81,6 +83,11 @@ class Session(object):
         self.options = options
         self.seconds = 0.0              # of real time spent running
         self.names = []
+        self.expectation = None
+        if options.expect != '':
+            self.expectation = Expectation(options.expect)
+        self.symbols = None
+        world.realtime = options.realtime
         total = {}                      # how many domains have an image of that name, then each name gets a number
         used = {}
         for domain in options.domains:
@@ -100,8 +107,10 @@ class Session(object):
                     used[name] = used.get(name, 0) + 1
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
-                configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules,
-                                            domain.at, sinks.sink(number, name), domain.interface))
+                configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
+                                            self.watched(sinks.sink(number, name)), domain.interface, options.symbols != ''))
+        if options.symbols != '':
+            self.symbols = symbols.load(read_file(options.symbols))
         self.hypervisor = None
         model = find_model(model_name(options))
         if options.virtualized():
@@ -112,6 +121,14 @@ class Session(object):
             self.machine = Machine(config.memory, model, world)
             self.machine.add_pc(config.sink)
             self.machine.load(detect.load(config.image, config.boot_request()))
+        if self.expectation is not None:
+            self.expectation.machine = self.machine
+
+    def watched(self, sink):
+        """A console, looked at if a text is expected on it."""
+        if self.expectation is None:
+            return sink
+        return Watched(self.expectation, sink)
 
     def file(self, files, name):
         """A file is read once, however many domains use it."""
@@ -135,9 +152,16 @@ class Session(object):
         return reason
 
     def status(self):
+        if self.expectation is not None and self.expectation.met:
+            return 0
+        status = 0
         if self.hypervisor is not None:
-            return self.hypervisor.status()
-        return self.machine.status()
+            status = self.hypervisor.status()
+        else:
+            status = self.machine.status()
+        if status == 0 and self.expectation is not None:
+            return STATUS_NOT_PRINTED
+        return status
 
     def receive(self, number, text):
         """Console input for a domain."""
@@ -196,12 +220,15 @@ class Session(object):
     # telling
 
     def why_crashed(self):
-        """What to show when the run ended badly: for every domain that was stopped the reason, its state and its last exits; '' if none was."""
+        """What to show when the run ended badly: for every domain that was stopped the reason, its state and its last exits, and that an
+        expected text did not come; '' if it ended well."""
+        text = ''
+        if self.expectation is not None and not self.expectation.met:
+            text = 'hyper: --expect %s: no console printed it\n' % self.expectation.text
         if self.hypervisor is None:
             if not self.machine.crashed():
-                return ''
-            return 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, dump(SystemRegisters(self.machine.system)))
-        text = ''
+                return text
+            return text + 'hyper: %s was stopped: %s\n%s' % (self.names[0], self.machine.why, dump(SystemRegisters(self.machine.system)))
         for domain in self.hypervisor.domains:
             if domain.died:
                 text += 'hyper: ' + state_text(domain)
@@ -209,14 +236,14 @@ class Session(object):
 
     def report_text(self):
         if self.hypervisor is not None:
-            return report.domains_text(self.hypervisor, self.seconds)
+            return report.domains_text(self.hypervisor, self.seconds, self.symbols)
         return report.native_text(self.names[0], self.machine, self.seconds)
 
     def report_json(self):
         domains = []
         if self.hypervisor is not None:
             for domain in self.hypervisor.domains:
-                domains.append(report.domain_json(domain))
+                domains.append(report.domain_json(domain, self.symbols))
         else:
             domains.append(report.native_json(self.names[0], self.machine, self.status()))
         return report.run_json(self.machine, self.seconds, self.status(), domains)

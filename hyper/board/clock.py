@@ -5,6 +5,7 @@ same run. A clock has few timers (a handful of devices), kept in a sorted list.
 """
 
 NEVER = 1 << 62                 # a moment that does not come
+START_OF_TIME = 1065744000      # 10 October 2003, 00:00 UTC: the time of day at machine time 0 unless another is given
 
 
 class Timer(object):
@@ -36,6 +37,7 @@ class Clock(object):
     def __init__(self, source):
         self.source = source
         self.listener = DeadlineListener()
+        self.start_of_time = START_OF_TIME      # seconds since 1970
         self.timers = []            # by rising `when`; those of one moment in the order they were scheduled
 
     def now(self):

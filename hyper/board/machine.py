@@ -1,7 +1,8 @@
 """A machine: one processor, its memory, a bus and a clock; and, where a guest owns it, the devices of a PC.
 
 `Watch` is what ties machine time to the world: at regular moments of machine time it looks at the real clock, at the
-console and at a request to stop. It changes nothing that a guest can see, so runs without input are the same each time.
+console and at a request to stop. It changes nothing that a guest can see, so runs without input are the same each time;
+but in a world of real time it has machine time follow the clock on the wall.
 """
 
 import time
@@ -30,6 +31,7 @@ TIMEOUT = 4                     # as many seconds as were asked for
 EXITED = 5                      # through the exit device, with a status
 INTERRUPTED = 6                 # by hyper_interrupt() or Ctrl-C
 WAITING = 7                     # nothing can happen before there is input, and that comes from the caller of the run
+EXPECTED = 8                    # a console printed the text that was waited for
 
 STATUS_CRASHED = 3              # exit statuses of the command line
 STATUS_TIMEOUT = 124
@@ -38,6 +40,10 @@ STATUS_INTERRUPTED = 130
 POLL = 10000000                 # ns of machine time between two looks at the world
 POLL_UNTRANSLATED = 20000
 IDLE_WAIT = 5                   # ms of real time to wait for input when nothing else can happen
+POLL_REALTIME = 250000          # ns between two looks at a busy guest whose time follows the wall
+LONGEST_WAIT = 20               # ms for the wall to catch up with machine time, before the next look
+MOST_LAG = 20000000             # ns that a busy guest may be behind the wall
+LEAP = 10000000                 # ns by which it catches up at a time
 
 EFLAGS_IF = 0x200
 CR0_PE_ET = 0x11
@@ -106,6 +112,8 @@ class MachinePower(PowerListener):
 class World(object):
     """What lies outside of machine time. The base class is a world without input or stop requests."""
 
+    realtime = False                # whether machine time follows the clock on the wall
+
     def read_input(self):
         """What has been typed since the last call, '' if nothing."""
         return ''
@@ -154,9 +162,11 @@ class Watch(Timer):
         self.end_time = -1.0
 
     def period(self):
-        if we_are_translated():
-            return POLL
-        return POLL_UNTRANSLATED
+        if not we_are_translated():
+            return POLL_UNTRANSLATED
+        if self.machine.world.realtime and not self.machine.idle():
+            return POLL_REALTIME
+        return POLL
 
     def begin(self, seconds):
         """`seconds` of real time from now on, negative for no end."""
@@ -173,25 +183,38 @@ class Watch(Timer):
     def expire(self):
         self.look()
         machine = self.machine
+        world = machine.world
         idle = machine.idle()
-        if idle and machine.clock.next_deadline() == NEVER:
-            self.wait_for_input()
-        elif idle and machine.world.interactive():
-            machine.world.wait_for_input(self.period() // 1000000)
-        elif machine.stuck():
+        only_input = idle and machine.clock.next_deadline() == NEVER    # nothing else can wake the guest
+        if only_input and world.input_closed():
+            machine.end(CRASHED, "waits for an interrupt, and no device will send one")
+        elif only_input and world.input_by_caller():
+            machine.end(WAITING, "waits for input")
+        elif not idle and machine.stuck():
             machine.end(CRASHED, "loops for ever with interrupts off")
+        elif world.realtime:
+            self.follow_the_wall(idle)
+        elif idle and world.interactive():
+            self.rest(self.period() // 1000000)
+        elif only_input:
+            self.rest(IDLE_WAIT)
         machine.clock.schedule(self, machine.clock.now() + self.period())
 
-    def wait_for_input(self):
-        """Only input can wake the guest."""
+    def rest(self, milliseconds):
+        """Real time passes, so long or until there is input, which the guest gets at once."""
+        self.machine.world.wait_for_input(milliseconds)
+        self.look()
+
+    def follow_the_wall(self, idle):
+        """Machine time waits for the clock on the wall where it is ahead. Where it is behind, an idle guest catches up by itself; for a busy one
+        time leaps, but not past a deadline, so that it misses no tick, and not where it has interrupts off, since there it measures time."""
         machine = self.machine
-        if machine.world.input_closed():
-            machine.end(CRASHED, "waits for an interrupt, and no device will send one")
-        elif machine.world.input_by_caller():
-            machine.end(WAITING, "waits for input")
-        else:
-            machine.world.flush()
-            machine.world.wait_for_input(IDLE_WAIT)
+        ahead = machine.ahead_of_the_wall()
+        if ahead > 0:
+            self.rest(min(ahead // 1000000 + 1, LONGEST_WAIT))
+        elif ahead < -MOST_LAG and not idle and machine.system.eflags & EFLAGS_IF:
+            due = machine.clock.next_deadline() - machine.clock.now()
+            machine.system.pass_time(max(0, min(-ahead, min(due, LEAP))))
 
     def look(self):
         machine = self.machine
@@ -216,6 +239,8 @@ class Machine(object):
         self.bus = Bus()
         self.clock = Clock(MachineTime(self.system))
         self.clock.listener = ClockWires(self.system)
+        if world.realtime:
+            self.clock.start_of_time = int(time.time())
         self.system.bus = self.bus
         self.system.clock = self.clock
         self.world = world
@@ -288,7 +313,7 @@ class Machine(object):
 
     def begin(self, seconds):
         """Before a run: forgets why the last one ended, if it can go on at all."""
-        if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED, WAITING]:
+        if self.ended in [LIMIT, ADDRESS, TIMEOUT, INTERRUPTED, WAITING, EXPECTED]:
             self.ended = RUNNING
             self.why = ''
         self.system.stop_requested = False
@@ -363,6 +388,10 @@ class Machine(object):
         self.waiting = True
         self.clock.run_due(self.system.now())
         self.waiting = False
+
+    def ahead_of_the_wall(self):
+        """By how many ns the time of day in the machine is ahead of the host's; negative where it is behind."""
+        return self.system.now() - int((time.time() - self.clock.start_of_time) * 1000000000.0)
 
     # what the guest is doing
 

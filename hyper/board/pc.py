@@ -17,23 +17,20 @@ IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
 
-START_OF_TIME = 1065744000      # 10 October 2003, 00:00 UTC: the time of day at machine time 0 unless another is given
-
 
 class PC(object):
     """All devices, connected.
 
     `interrupt_listener` hears interrupt_changed(); `power_listener` hears power_off(), reset() and exit(status);
-    `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory;
-    `start_of_time` in seconds since 1970.
+    `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory.
     """
 
     _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'power', 'vga', 'pci', 'isa_bridge']
 
-    def __init__(self, bus, clock, interrupt_listener, power_listener, sink, ram, start_of_time=START_OF_TIME):
+    def __init__(self, bus, clock, interrupt_listener, power_listener, sink, ram):
         self.pic = PicPair(interrupt_listener)
         self.pit = Pit(clock, self.pic, IRQ_TIMER)
-        self.rtc = Rtc(clock, self.pic, IRQ_RTC, start_of_time, ram.size)
+        self.rtc = Rtc(clock, self.pic, IRQ_RTC, clock.start_of_time, ram.size)
         self.uart = Uart(COM1, clock, self.pic, IRQ_COM1, sink)
         self.keyboard = Keyboard(self.pic, IRQ_KEYBOARD, power_listener)
         self.power = PowerControl(power_listener, sink)

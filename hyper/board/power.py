@@ -6,6 +6,7 @@ FAST_CONTROL = 0x92             # bit 0 resets, bit 1 is A20, which stays on
 DEBUG_CODE = 0x80               # what firmware shows on a diagnostic card
 DEBUG_OUTPUT = 0xe9             # a byte for the console; reads give the port's own number
 EXIT = 0xf4                     # ends the run with the byte written as its exit status
+DEBUG_EXIT = 0x501              # the same as QEMU's isa-debug-exit has it: the status is twice the byte, plus one
 RESET = 0xcf9
 ACPI_CONTROL = 0x604            # PM1a control of QEMU's chip set
 
@@ -41,7 +42,7 @@ class PowerControl(Device):
         self.reset_control = 0
 
     def connect(self, bus):
-        for port in [FAST_CONTROL, DEBUG_CODE, DEBUG_OUTPUT, EXIT, RESET]:
+        for port in [FAST_CONTROL, DEBUG_CODE, DEBUG_OUTPUT, EXIT, DEBUG_EXIT, RESET]:
             bus.add_ports(port, port, self)
         bus.add_ports(ACPI_CONTROL, ACPI_CONTROL + 1, self)
 
@@ -70,6 +71,8 @@ class PowerControl(Device):
         value &= 0xff
         if port == EXIT:
             self.listener.exit(value)
+        elif port == DEBUG_EXIT:
+            self.listener.exit((value << 1 | 1) & 0xff)
         elif port == RESET:
             if value & RESET_PROCESSOR and not self.reset_control & RESET_PROCESSOR:
                 self.listener.reset()

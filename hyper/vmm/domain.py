@@ -17,6 +17,8 @@ NOT_MAPPED = -1
 DR6_ONES, DR7_ONES = 0xffff0ff0, 0x400  # bits of the debug registers that are always set
 ESP = 4
 WORDS_OF_EXIT = 4               # reason, EIP, qualification, machine time
+PLACE_SHIFT = 6                 # a place is a linear address above a basic exit reason
+MOST_PLACES = 1 << 16           # that are told apart; exits from further ones count as those from address 0
 
 
 class Host(object):
@@ -60,6 +62,8 @@ class Domain(object):
         self.shadow_fills = 0
         self.last_exits = [0] * (LAST_EXITS * WORDS_OF_EXIT)
         self.exit_count = 0
+        self.counts_places = False
+        self.places = {}                # exits by place, if that was asked for
         self.instructions = 0           # domain virtual time: instructions retired, which is ns of machine time
         self.resumed_at = 0             # the processor's count when the guest was entered last
         self.launched = False
@@ -203,6 +207,16 @@ class Domain(object):
         last[at + 2] = vmx.vmread(fields.EXIT_QUALIFICATION)
         last[at + 3] = self.system.now()
         self.exit_count += 1
+        if self.counts_places:
+            self.note_place(self.linear_eip() << PLACE_SHIFT | basic)
+
+    def note_place(self, place):
+        if place not in self.places:
+            if len(self.places) >= MOST_PLACES:
+                place &= REASONS - 1
+            if place not in self.places:
+                self.places[place] = 0
+        self.places[place] += 1
 
     def linear_eip(self):
         """The linear address of the next instruction."""

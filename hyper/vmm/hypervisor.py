@@ -79,6 +79,7 @@ class Hypervisor(Host):
             domain = para.build(self, config, number)
         else:
             domain = full.build(self, config, number)
+        domain.counts_places = config.counts_places
         self.domains.append(domain)
         self.living += 1
         self.scheduler.add(domain)

@@ -143,3 +143,56 @@ def test_timer_interrupts_reach_a_busy_guest_at_the_same_instruction_each_time()
         assert m.run(100000, -1, 120.0) == stops.POWERED_OFF
         ends.append((m.system.icount, m.system.regs[0], m.system.now()))
     assert ends[0] == ends[1]
+
+
+class Wall(World):
+    """A world of real time whose clock the test moves."""
+    realtime = True
+
+    def __init__(self):
+        self.slept = []
+        self.time = 1e9
+
+    def wait_for_input(self, milliseconds):
+        self.slept.append(milliseconds)
+        self.time += milliseconds / 1000.0
+
+
+@pytest.fixture
+def wall(monkeypatch):
+    world = Wall()
+    monkeypatch.setattr(stops.time, 'time', lambda: world.time)
+    return world
+
+
+def machine_by(wall, code):
+    made = Machine(2 * MB, models.find(''), wall)
+    made.sink = Collector()
+    made.add_pc(made.sink)
+    made.load(load(ImageFile('code', code), BootRequest(2 * MB, '', [], AT)))
+    made.watch.period = lambda: 1000000
+    return made
+
+
+def test_an_idle_guest_of_real_time_sleeps_until_the_wall_is_there(wall):
+    m = machine_by(wall, timer_program(59659, '\xfb' + '\xf4\x83\xfb\x04\x75\xfa' + POWER_OFF + SELF))      # four halts of 50 ms
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+    assert 190 <= sum(wall.slept) <= 230
+    assert m.clock.start_of_time == 1000000000
+
+
+def test_a_busy_guest_of_real_time_is_moved_on_to_the_wall_but_past_no_tick(wall):
+    m = machine_by(wall, timer_program(11932, '\xfb' + '\x40\x83\xfb\x05\x75\xfa' + POWER_OFF + SELF))      # until five ticks of 10 ms have come
+    m.watch.period = lambda: 1000
+    wall.time += 0.2
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+    assert m.system.regs[3] == 5 and wall.slept == []
+    assert 49000000 < m.system.now() < 51000000 and m.system.icount < 100000
+
+
+def test_time_does_not_leap_while_interrupts_are_off(wall):
+    m = machine_by(wall, '\xb9' + struct.pack('<I', 3000) + '\x49\x75\xfd' + POWER_OFF + SELF)               # mov $3000, %ecx; 1: dec %ecx; jnz 1b
+    m.watch.period = lambda: 1000
+    wall.time += 0.2
+    assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
+    assert m.system.now() == m.system.icount

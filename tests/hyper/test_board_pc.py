@@ -18,11 +18,12 @@ def test_power_off_exit_and_reset_reach_the_listener():
     board.listener.heard = []
     board.bus.write_port(0x604, 2, 0x2000)
     board.outb(0xf4, 0x2a)
+    board.outb(0x501, 0x15)
     board.outb(0xcf9, 0x02)
     board.outb(0xcf9, 0x06)
     board.outb(0x64, 0xfe)
     board.outb(0x92, 0x03)
-    assert board.listener.heard == ['power off', ('exit', 0x2a), 'reset', 'reset', 'reset']
+    assert board.listener.heard == ['power off', ('exit', 0x2a), ('exit', 0x2b), 'reset', 'reset', 'reset']
 
 
 def test_what_is_no_power_off_does_nothing():

@@ -116,3 +116,23 @@ def test_help_models_and_version(capfd):
     status, text, errors = hyper(capfd, 'models')
     assert status == 0 and text.count('\n') >= 2
     assert hyper(capfd, 'version')[1].startswith('hyper ')
+
+
+def test_a_run_ends_when_the_expected_text_is_printed(capfd, image):
+    path = image(kernel(''.join(out(0xe9, ord(c)) for c in 'aab!') + SELF))
+    assert hyper(capfd, 'run', path, '--expect', 'ab', '--report', 'none') == (0, 'aab', '')
+
+
+def test_a_run_that_ends_without_the_expected_text_says_so(capfd, image):
+    path = image(kernel(out(0xe9, ord('a')) + POWER_OFF + SELF))
+    status, text, errors = hyper(capfd, 'run', path, '--expect', 'ab', '--report', 'none')
+    assert (status, text) == (1, 'a') and '--expect ab: no console printed it' in errors
+    status, text, errors = hyper(capfd, 'run', image(kernel(out(0xe9, ord('a')) + '\x40\xeb\xfd')), '--expect', 'ab', '--report', 'none', '--timeout', '0.2')
+    assert status == 124 and 'no console printed it' in errors
+    assert hyper(capfd, 'run', image(kernel(out(0xf4, 9))), '--expect', 'ab', '--report', 'none')[0] == 9
+
+
+def test_symbols_must_be_symbols(capfd, image):
+    path = image(kernel(POWER_OFF))
+    assert 'no symbols in it' in refused(capfd, 'run', path, '--mode', 'full', '--symbols', path)
+    assert 'cannot be read' in refused(capfd, 'run', path, '--mode', 'full', '--symbols', path + '.map')

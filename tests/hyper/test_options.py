@@ -33,6 +33,20 @@ def test_every_option_is_understood():
     assert (options.report, options.report_file, options.final_state, options.jit) == ('json', 'out', 'state', 'off')
 
 
+def test_the_image_and_its_ramdisk_are_named_as_users_of_qemu_know_them():
+    options = parse(['--mode', 'full', '--kernel', 'vmlinuz', '--initrd', 'i.gz', '--expect', '# ', '--realtime', '--symbols', 'map'])
+    domain = options.domains[0]
+    assert (domain.mode, domain.image, domain.modules) == ('full', 'vmlinuz', ['i.gz'])
+    assert (options.expect, options.realtime, options.symbols) == ('# ', True, 'map')
+    assert [d.image for d in parse('--mode para --kernel a --domain --kernel b'.split()).domains] == ['a', 'b']
+    refused('a --kernel b', 'a is the image already')
+    refused('--initrd i --mode full', 'image comes first')
+    refused('a --mode full --domain --mmu ept', 'image comes first')
+    with pytest.raises(UserError):
+        parse(['a', '--expect', ''])
+    refused('a --symbols map', '--mode native')
+
+
 def test_further_domains_have_their_own_options_and_follow_the_one_before():
     options = parse('a --mode para --memory 4M --append x --domain b --append y --domain c --mode full --mmu ept'.split())
     assert [d.image for d in options.domains] == ['a', 'b', 'c']
@@ -65,7 +79,7 @@ def test_bad_input_says_what_and_how_to_mend_it():
     refused('k --mode para --at 0x1000', '--at')
     refused('k --mode full --interface 1.2', '--interface', 'para')
     refused('k --mode para --interface 3.0', '1.0, 1.2')
-    refused('k --domain', 'needs a value')
+    refused('k --domain', 'image comes first')
 
 
 def test_nothing_at_all_asks_for_an_image():

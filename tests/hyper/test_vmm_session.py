@@ -206,3 +206,24 @@ def test_faults_without_end_do_not_hurt_another_domain(capfd, guest, mode):
     status, text, errors = hyper(capfd, 'run', guest(FAULT_FOR_EVER, 'bad'), '--instructions', '12000', '--report', 'none',
                                  *(mode + ['--domain', guest(count_to(3000) + say('x\n') + OFF, 'good')]))
     assert (status, text) == (0, 'good| x\n')
+
+
+@ways
+def test_the_expected_text_ends_a_run_of_domains(capfd, guest, mode):
+    path = guest(say('abc') + ' 1: jmp 1b\n')
+    assert hyper(capfd, 'run', path, '--report', 'none', '--expect', 'ab', *mode) == (0, 'ab', '')
+
+
+@ways
+def test_exits_are_counted_by_function_where_there_are_symbols(capfd, guest, tmpdir, mode):
+    path = guest(' cpuid\n mov $3, %ecx\n 2: out %al, $0x80\n dec %ecx\n jnz 2b\n' + OFF)
+    symbols = tmpdir.join('System.map')
+    symbols.write('00100002 T printing\n00100000 t asking\n00100001 d data\n')
+    report = tmpdir.join('report')
+    words = ['run', path, '--symbols', str(symbols)] + mode
+    assert hyper(capfd, *(words + ['--report', 'json', '--report-file', str(report)]))[0] == 0
+    functions = domains(report.read())[0]['functions']
+    counts = dict(((name, reason), count) for name, reason, count in functions)
+    assert counts['asking', 'CPUID'] >= 1 and counts['printing', 'IO_INSTRUCTION'] >= 4
+    errors = hyper(capfd, *words)[2]
+    assert 'exits by function' in errors and 'printing' in errors

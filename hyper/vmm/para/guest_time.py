@@ -7,7 +7,6 @@ A timeout is a moment that the guest writes into shared_info, 0 for none; the ti
 that the timer event comes with every tick of domain virtual time, and now and then to a domain that sleeps.
 """
 from hyper.board.clock import Timer
-from hyper.board.pc import START_OF_TIME
 from hyper.vmm.para.layout import EVENT_TIMER, M32, NONE
 
 TICK = 10000000                 # ns of domain virtual time
@@ -62,7 +61,7 @@ class GuestTime(object):
         shared = self.shared
         layout = self.layout
         now = self.clock.now()
-        wall = START_OF_TIME * SECOND + now
+        wall = self.clock.start_of_time * SECOND + now
         memory.write64(shared + layout.system_time, now)
         memory.write32(shared + layout.st_timestamp, now >> LOW_BITS & M32)
         memory.write32(shared + layout.tv_sec, wall // SECOND & M32)
