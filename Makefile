@@ -17,7 +17,7 @@ ENGINES := untranslated,O2,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
 
-.PHONY: all setup native guests demo test test-fast $(TESTS:%=test-%) bench bench-peers dist clean help
+.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) bench bench-peers bench-linux dist clean help
 
 all: demo                       ## sets up, translates, builds the guests and runs the demonstration
 
@@ -65,6 +65,9 @@ guests: | build/.host           ## the guest kernels and programs, in build/gues
 demo: bin/hyper guests          ## boots the paravirtual kernel, which runs its programs and powers off; shows a summary
 	bin/hyper run $(GUESTS)/kernel-para.elf --mode para --module $(GUESTS)/archive.img --append script=/etc/demo.sh
 
+linux: bin/libhyper.so $(VENV3)/.ready  ## boots Debian's Linux, fetched with apt, under the hypervisor; runs a script in its shell
+	@$(VENV3)/bin/guestkit linux
+
 # -- tests. Each part leaves what its runner said in build/test-PART.log. The long translation starts first, beside the rest
 
 test: setup                     ## every test; the runners' summaries come last
@@ -93,6 +96,9 @@ bench: bin/libhyper.so build/hyper-O2 guests $(VENV3)/.ready   ## what each way 
 
 bench-peers: bin/libhyper.so guests $(VENV3)/.ready     ## the CPU workloads beside QEMU, where it is installed; build/bench-peers.json
 	@$(VENV3)/bin/guestkit bench --peers
+
+bench-linux: bin/libhyper.so $(VENV3)/.ready    ## Debian's Linux to its shell and work in it, beside QEMU; build/bench-linux.json
+	@$(VENV3)/bin/guestkit bench --linux
 
 dist: bin/hyper guests          ## dist/hyper-VERSION-linux-x86_64.tar.gz: programs, guestkit, guests, documents
 	@rm -rf dist/$(DIST) && mkdir -p dist/$(DIST)/bin dist/$(DIST)/$(GUESTS)

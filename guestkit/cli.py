@@ -1,4 +1,4 @@
-"""The command line: guestkit run, build, bench."""
+"""The command line: guestkit run, linux, build, symbols, bench."""
 import os
 import signal
 import sys
@@ -11,7 +11,9 @@ HELP = '''usage: guestkit COMMAND ...
 guestkit runs operating systems on a machine of your own: bare, or as domains of a hypervisor.
 
   guestkit run IMAGE ...    runs a guest with its console on your terminal
+  guestkit linux            boots Debian's own Linux, as downloaded, to a shell
   guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
+  guestkit symbols IMAGE    writes the functions of a Linux kernel by address, for run --symbols
   guestkit bench            measures what each way to run a kernel costs
   guestkit version
 
@@ -41,6 +43,12 @@ def command(words):
     if name == 'build':
         from guestkit.build import build
         return build(words)
+    if name == 'linux':
+        from guestkit.linux.command import linux
+        return linux(words)
+    if name == 'symbols':
+        from guestkit.linux.command import symbols
+        return symbols(words)
     if name == 'bench':
         from guestkit.bench.command import bench
         return bench(words)

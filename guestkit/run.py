@@ -1,13 +1,17 @@
 """`guestkit run`: a guest on the terminal. The options are the engine's own, hyper/options.py, which checks them too."""
 import os
 import sys
+import time
+import weakref
 
 from guestkit.engine import models
 from guestkit.errors import BadInput
-from guestkit.machine import Machine
-from guestkit.terminal import HELP as KEYS, Keyboard
+from guestkit.machine import Machine, Reason
+from guestkit.terminal import HELP as KEYS, LEAVE, RESET, STATISTICS, Keyboard
 
+STATUS_LEFT = 130
 HELP = f'''usage: guestkit run IMAGE [options] [--domain IMAGE [options]]...
+       guestkit run --kernel IMAGE [options]
 
 Runs a guest with its console on your terminal. IMAGE is a kernel: multiboot or plain ELF, a bzImage, a boot sector, a flat
 file (with --at), or, for --mode para, an ELF linked at 0xc0000000 or a XenoGues image of 2003.
@@ -20,6 +24,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --memory 32M              memory of the machine or domain; K, M or G
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
+  --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -27,8 +32,11 @@ For the whole run
   --cpu MODEL               the processor, for instance core2duo, or nehalem (which has EPT); help for a list
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
+  --expect TEXT             stops with status 0 when a console prints the text; 1 if all ends without it
+  --realtime                machine time keeps to the clock on the wall, for a person (it is deterministic otherwise)
   --report text|json|none   what to tell on stderr when all has ended (default text)
   --report-file FILE        tells it to a file instead
+  --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
 
 Keys, if standard input is a terminal (Ctrl-C goes to the guest)
 {KEYS.strip(chr(10))}
@@ -36,10 +44,10 @@ Keys, if standard input is a terminal (Ctrl-C goes to the guest)
 Examples
   guestkit run build/guests/kernel-bare.elf --module build/guests/archive.img
   guestkit run build/guests/kernel-para.elf --module build/guests/archive.img --mode para --copies 2
-  guestkit run vmlinuz --module initrd.img --memory 64M --append "console=ttyS0" --mode full --mmu ept --cpu nehalem
+  guestkit run --mode full --mmu ept --kernel vmlinuz --initrd initrd.gz --memory 64M --append "console=ttyS0" --realtime
   echo ls | guestkit run kernel.elf --timeout 10 > output.txt
 
-Exit status: the guest's own (0 when it powers off), 2 for bad input, 3 when a domain had to be stopped, 124 for a
+Exit status: the guest's own (0 when it powers off; the byte that it writes to port 0xf4), 2 for bad input, 3 when a domain had to be stopped, 124 for a
 time-out, 130 after Ctrl-A x or Ctrl-C.
 '''
 
@@ -82,21 +90,74 @@ def run(words):
         return 0
     if '--final-state' in words:
         raise BadInput('--final-state: only bin/hyper run has it; run that')
-    with Machine.from_words(words) as machine:
-        for domain in machine.domains:
-            domain.on_output = Output(f'{domain.name}| '.encode() if len(machine.domains) > 1 else b'')
-        report_file = open_report(value_of(words, '--report-file', None))
+    return run_words(words)
+
+
+def run_words(words, on_output=None):
+    """Runs with the console on the terminal; returns the exit status. `on_output` is called with the machine and each piece of output."""
+    machine = make(words, on_output)
+    report_file = open_report(value_of(words, '--report-file', None))
+    limits = Limits(words)
+    try:
+        with Keyboard(machine) as keyboard:
+            status = None
+            while status is None:
+                command = keyboard.commands.popleft() if keyboard.commands else None
+                if command == LEAVE:
+                    status = STATUS_LEFT
+                elif command == RESET:
+                    machine.close()
+                    machine = make(words, on_output)
+                    keyboard.connect(machine)
+                elif command == STATISTICS:
+                    print('\n' + machine.summary(), end='', file=sys.stderr, flush=True)
+                else:
+                    stop = machine.run(**limits.left(machine))
+                    if stop.reason != Reason.INTERRUPTED or not keyboard.commands:
+                        status = stop.status
+    except KeyboardInterrupt:
+        status = STATUS_LEFT
+    finally:
+        tell(machine, value_of(words, '--report', 'text'), report_file)
+        machine.close()
+    return status
+
+
+def make(words, on_output):
+    """The machine, its consoles on standard output."""
+    machine = Machine.from_words(words)
+    for domain in machine.domains:
+        write = Output(f'{domain.name}| '.encode() if len(machine.domains) > 1 else b'')
+        domain.on_output = write if on_output is None else Both(write, on_output, machine)
+    return machine
+
+
+class Both:
+    """Two hooks for output as one."""
+
+    def __init__(self, write, further, machine):
+        self.write = write
+        self.further = further
+        self.machine = weakref.proxy(machine)
+
+    def __call__(self, data):
+        self.write(data)
+        self.further(self.machine, data)
+
+
+class Limits:
+    """What --timeout and --instructions leave for the next part of a run."""
+
+    def __init__(self, words):
         instructions = value_of(words, '--instructions', None)
         seconds = value_of(words, '--timeout', None)
-        try:
-            with Keyboard(machine):
-                status = machine.run(instructions=None if instructions is None else int(instructions, 0),
-                                     seconds=None if seconds is None else float(seconds)).status
-        except KeyboardInterrupt:
-            status = 130
-        finally:
-            tell(machine, value_of(words, '--report', 'text'), report_file)
-        return status
+        self.instructions = None if instructions is None else int(instructions, 0)
+        self.end = None if seconds is None else time.monotonic() + float(seconds)
+
+    def left(self, machine):
+        """The arguments of Machine.run."""
+        return {'instructions': None if self.instructions is None else max(0, self.instructions - machine.regs.instructions),
+                'seconds': None if self.end is None else max(0.0, self.end - time.monotonic())}
 
 
 def open_report(name):

@@ -1,4 +1,5 @@
 """The console of `guestkit run`: the terminal's keys go to the guest, except those that Ctrl-A begins."""
+import collections
 import os
 import select
 import sys
@@ -8,11 +9,16 @@ import threading
 ESCAPE = 0x01                   # Ctrl-A
 HELP = '''
   Ctrl-A x       stop the guest and leave
+  Ctrl-A r       reset: start the guest anew
+  Ctrl-A s       statistics: what has been counted up to now
   Ctrl-A h       this help
   Ctrl-A Ctrl-A  send Ctrl-A to the guest
 '''
 LEAVE = 'leave'
+RESET = 'reset'
+STATISTICS = 'statistics'
 ASK_HELP = 'help'
+KEYS = {'x': LEAVE, 'r': RESET, 's': STATISTICS, 'h': ASK_HELP, '?': ASK_HELP}
 
 
 class KeyFilter:
@@ -22,7 +28,7 @@ class KeyFilter:
         self.escaped = False            # the last key was Ctrl-A
 
     def feed(self, data):
-        """(bytes for the guest, commands) of the keys typed: LEAVE, ASK_HELP. Ctrl-A and an unknown key send nothing."""
+        """(bytes for the guest, commands) of the keys typed, the values of KEYS. Ctrl-A and an unknown key send nothing."""
         sent = bytearray()
         commands = []
         for key in data:
@@ -35,10 +41,8 @@ class KeyFilter:
             self.escaped = False
             if key == ESCAPE:
                 sent.append(key)
-            elif key in b'xX':
-                commands.append(LEAVE)
-            elif key in b'hH?':
-                commands.append(ASK_HELP)
+            elif chr(key).lower() in KEYS:
+                commands.append(KEYS[chr(key).lower()])
         return bytes(sent), commands
 
 
@@ -46,7 +50,8 @@ class Keyboard:
     """Standard input as the console input of a machine, while the `with` block lasts.
 
     A terminal is switched to single keys without echo, and back at the end. A thread reads it, so that Ctrl-A works
-    whatever the guest does; what is for the guest goes through a pipe that the engine reads.
+    whatever the guest does; what is for the guest goes through a pipe that the engine reads. What Ctrl-A asks for interrupts
+    the machine and is then in `commands`, but for help.
     """
 
     def __init__(self, machine, descriptor=None):
@@ -54,12 +59,18 @@ class Keyboard:
         self.descriptor = sys.stdin.fileno() if descriptor is None else descriptor
         self.interactive = os.isatty(self.descriptor)
         self.filter = KeyFilter()
+        self.commands = collections.deque()
+
+    def connect(self, machine):
+        """From now on it is the keyboard of this machine."""
+        machine.attach(self.reading, self.interactive)
+        self.machine = machine
 
     def __enter__(self):
         self.reading, self.writing = os.pipe()
         self.wake_reading, self.wake_writing = os.pipe()
         os.set_blocking(self.writing, False)
-        self.machine.attach(self.reading, self.interactive)
+        self.connect(self.machine)
         self.saved = None
         if self.interactive:
             self.saved = termios.tcgetattr(self.descriptor)
@@ -116,8 +127,9 @@ class Keyboard:
             return data
         data, commands = self.filter.feed(data)
         for command in commands:
-            if command == LEAVE:
-                self.machine.interrupt()
-            else:
+            if command == ASK_HELP:
                 print(HELP, file=sys.stderr, flush=True)
+            else:
+                self.commands.append(command)
+                self.machine.interrupt()
         return data

@@ -117,6 +117,8 @@ def add_table(file, symbols, offset, size, names, names_size):
         section = file.u16(at + 14, "symbol")
         if (kind == NO_TYPE or kind == FUNCTION) and name < names_size and section != 0 and section < 0xff00:
             start = names + name
-            end = file.data.find('\x00', start, names + names_size)
+            last = names + names_size
+            assert start >= 0 and last >= 0
+            end = file.data.find('\x00', start, last)
             if end > start and file.data[start] != '.' and file.data[start] != '$':
                 symbols.append(Symbol(address, file.data[start:end]))

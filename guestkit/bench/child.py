@@ -76,10 +76,10 @@ def memory_of(pid):
         return 0
 
 
-def run_hyper(hyper, words, seconds, expect=0):
+def run_hyper(hyper, words, seconds, expect=0, lines=None):
     """bin/hyper run with these words; raises BenchError unless it ends with the status that is expected."""
     with tempfile.NamedTemporaryFile(prefix='guestkit-', suffix='.json') as report:
-        outcome = run([hyper, 'run', *words, '--report', 'json', '--report-file', report.name], seconds)
+        outcome = run([hyper, 'run', *words, '--report', 'json', '--report-file', report.name], seconds, lines)
         if outcome.status != expect:
             raise BenchError(f'{hyper} run {" ".join(words)}: status {outcome.status}; it said: ' + ' / '.join(outcome.text[-6:]))
         return Outcome(outcome.rounds, outcome.text, outcome.status, outcome.seconds, outcome.peak, json.load(report))

@@ -8,15 +8,17 @@ import sys
 import time
 
 from guestkit.arguments import Parser
-from guestkit.bench import guests, limits, operations, plot, round_trips, show, workloads
+from guestkit.bench import guests, limits, linux, operations, plot, round_trips, show, workloads
 from guestkit.build import OUT
 from guestkit.errors import BadInput
+from guestkit.linux.debian import PLACE, Debian
 
 EXAMPLES = '''
 Examples
   guestkit bench                            all of it, some ten minutes: tables, build/bench.json, build/bench.png
   guestkit bench --quick                    the same with fewer and shorter rounds
   guestkit bench --only fork --mode para    one operation, one way
+  guestkit bench --linux                    Debian's Linux to its shell, and work in it, beside QEMU: a table, build/bench-linux.json
   guestkit bench --peers                    the CPU workloads beside QEMU: a table, build/bench-peers.json
 
 A time is read from the clock of the host as the guest prints a line before and after each round; booting is not in it. The first round of an
@@ -34,6 +36,7 @@ def parser():
     parser = Parser(prog='guestkit bench', description='Measures what each way to run a kernel costs.', epilog=EXAMPLES,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
+    parser.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
     parser.add_argument('--quick', action='store_true', help='fewer and shorter rounds, less exact')
     parser.add_argument('--only', metavar='NAME', action='append', help='only this operation or workload; may be repeated')
     parser.add_argument('--mode', metavar='MODE', action='append', choices=[mode.name for mode in guests.MODES],
@@ -64,7 +67,7 @@ class Progress:
 def bench(words):
     """The command; returns the exit status."""
     options = parser().parse_args(words)
-    known = [*operations.OPERATIONS, *workloads.ITERATIONS]
+    known = list(linux.WORK) if options.linux else [*operations.OPERATIONS, *workloads.ITERATIONS]
     for name in options.only or []:
         if name not in known:
             raise BadInput(f'--only {name}: not known; choose from {", ".join(known)}')
@@ -73,6 +76,8 @@ def bench(words):
             raise BadInput(f'{name} {value}: give 1 to 1000')
     say = Progress()
     out = pathlib.Path(options.out)
+    if options.linux:
+        return bench_linux(options, out, say)
     if options.peers:
         return bench_peers(options, out, say)
     setup = guests.find_setup(options.guests)
@@ -98,6 +103,24 @@ def bench_peers(options, out, say):
     data['host'] = host()
     print(show.peers_text(data), end='')
     write(out / 'bench-peers.json', data)
+    return 0
+
+
+def bench_linux(options, out, say):
+    modes = [mode for mode in linux.MODES if options.mode is None or mode.name in options.mode]
+    if not modes:
+        raise BadInput(f'--linux --mode {" --mode ".join(options.mode)}: it runs in ' + ', '.join(mode.name for mode in linux.MODES))
+    names = [name for name in linux.WORK if options.only is None or name in options.only]
+    made = linux.prepare(out / 'linux', Debian(PLACE, say), names)
+    with_qemu = guests.has_qemu()
+    data = linux.measure(guests.find_hyper(), made, names, modes, options.runs or (QUICK_RUNS if options.quick else RUNS), with_qemu, say)
+    say.done()
+    if not with_qemu:
+        print('QEMU: not measured: qemu-system-i386 is not installed (Debian: apt install qemu-system-x86)')
+    data['host'] = host()
+    data['kernel'] = made.kernel.name
+    print(show.linux_text(data), end='')
+    write(out / 'bench-linux.json', data)
     return 0
 
 

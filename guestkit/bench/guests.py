@@ -44,11 +44,17 @@ class Setup:
                 '-device', 'isa-debug-exit,iobase=0xf4,iosize=1']
 
 
-def find_setup(guests):
-    """A Setup with what is built; raises GuestkitError if something is missing that is always needed."""
+def find_hyper():
+    """The path of bin/hyper; raises GuestkitError if it is not built."""
     hyper = os.environ.get('HYPER') or str(ROOT / 'bin' / 'hyper')
     if not os.path.exists(hyper):
         raise GuestkitError(f'{hyper}: not built; run make, or set HYPER to the program')
+    return hyper
+
+
+def find_setup(guests):
+    """A Setup with what is built; raises GuestkitError if something is missing that is always needed."""
+    hyper = find_hyper()
     native = os.environ.get('HYPER_O2') or str(ROOT / 'build' / 'hyper-O2')
     guests = pathlib.Path(guests)
     setup = Setup(hyper, native if os.path.exists(native) else None, guests)

@@ -119,3 +119,31 @@ def peers_text(data):
     if 'cold' in data:
         rows.append(row('cold (by itself)', data['cold']))
     return section('Beside QEMU, and how many times as fast as it', table(heading, rows))
+
+
+def linux_text(data):
+    """The time to the shell and of each piece of work, beside QEMU where it was measured, and what exits there were."""
+    modes = list(data['instructions'])
+    engines = [key for key in next(iter(data['work'].values())) if key not in modes] + modes
+    peer = engines[0] if engines[0] not in modes else None
+    heading = ['']
+    for key in engines:
+        heading += [key] if key == peer or peer is None else [key, '']
+    lines = []
+    for name, row in data['work'].items():
+        line = ['to the shell' if name == 'boot' else name]
+        for key in engines:
+            line.append(time_text(row[key] * 1e9))
+            if peer is not None and key != peer:
+                line.append(ratio_text(row[peer], row[key]))
+        lines.append(line)
+    if peer is not None and data.get('geomean'):
+        for name, key in (('geometric mean of the work', 'geomean'), ('least', 'least')):
+            line = [name, '']
+            for mode in modes:
+                line += ['', ratio_text(data[key][mode], 1)]
+            lines.append(line)
+    title = f'{data["kernel"]} to its shell, and work in it' + (', and how many times as fast as QEMU' if peer else '')
+    text = section(title, table(heading, lines))
+    rows = [[key, f'{data["instructions"][key] / 1e6:,.0f} million', bytes_text(data['peak_bytes'][key]), reasons_text(data['exits'][key])] for key in modes]
+    return text + section('Instructions, memory of the process, exits', ''.join(f'{row[0]:10} {row[1]:>14} {row[2]:>8}  {row[3]}\n' for row in rows))

@@ -25,10 +25,7 @@ modes = pytest.mark.parametrize('mode', sorted(MODES))
 def image(package, pattern):
     if not HYPER.exists():
         pytest.skip(f'{HYPER} is not built: run make')
-    found = debian.find(package, pattern)
-    if found is None:
-        pytest.skip(f'{package} cannot be downloaded here')
-    return found
+    return debian.find(package, 'boot/' + pattern)
 
 
 def run_until(path, mode, words, pattern, seconds):
@@ -58,9 +55,3 @@ def test_memtest_completes_its_first_two_tests_without_errors(mode):
     text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200 nopause'], rb'#(?:[2-9]|10) +\[', 300)
     assert b'Memtest86+ v' in text
     assert not re.search(rb'Errors: *[1-9]', text)
-
-
-@modes
-def test_linux_decompresses_and_says_its_version(mode):
-    path = image('linux-image-686', 'vmlinuz-*-686')
-    run_until(path, mode, ['--memory', '64M', '--append', 'earlyprintk=ttyS0 console=ttyS0 nokaslr'], rb'Linux version 6\.1', 300)
