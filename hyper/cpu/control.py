@@ -4,7 +4,7 @@ Slow paths of the engine: each is called with the state at rest, checks everythi
 """
 from hyper.cpu import faults, flags
 from hyper.cpu.faults import GuestFault
-from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP
+from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP, EFER_NXE, uses_pae
 from hyper.cpu.mode import SS, TR
 from hyper.cpu.models import model as models
 
@@ -13,9 +13,10 @@ M32 = 0xffffffff
 CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_AM, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 18, 1 << 29, 1 << 30
 CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG
 CR0_FLUSHING = CR0_PE | CR0_PG | CR0_WP
+CR0_POINTERS = CR0_PG | CR0_NW | CR0_CD         # a change of one loads the page-directory-pointer registers (vol. 3, 4.4.1)
 CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_PSE, CR4_PAE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT = [1 << k for k in range(11)]
 CR4_VMXE = 1 << 13
-CR4_FLUSHING = CR4_PSE | CR4_PGE
+CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE
 
 DR6_FIXED, DR6_DEFINED, DR6_BD = 0xffff0ff0, 0x0000e00f, 1 << 13
 DR7_FIXED, DR7_DEFINED, DR7_GD = 0x400, 0xffff23ff, 1 << 13
@@ -63,8 +64,7 @@ def write_cr(system, number, register, value):
         if system.vmx_non_root:
             from hyper.vmx import intercepts
             value = intercepts.write_cr(system, 3, register, value)
-        system.cr3 = value
-        system.mmu.flush()
+        load_cr3(system, value)
     elif number == 4:
         check_cr4(system, value)
         if system.vmx_non_root:
@@ -95,6 +95,8 @@ def set_cr0(system, value):
         if value & must != must:
             raise GuestFault(faults.GP, 0)
     changed = system.cr0 ^ value
+    if changed & CR0_POINTERS and uses_pae(value, system.cr4):
+        system.mmu.load_pdptes(system.cr3)
     system.cr0 = value
     if changed & CR0_FLUSHING:
         system.mmu.flush()
@@ -145,9 +147,19 @@ def set_cr4(system, value):
     if vmx is not None and vmx.on and value & vmx.capabilities.cr4_must != vmx.capabilities.cr4_must:
         raise GuestFault(faults.GP, 0)
     changed = system.cr4 ^ value
+    if changed & CR4_FLUSHING and uses_pae(system.cr0, value):
+        system.mmu.load_pdptes(system.cr3)
     system.cr4 = value
     if changed & CR4_FLUSHING:
         system.mmu.flush()
+
+
+def load_cr3(system, value):
+    """Load CR3: translations are forgotten, but for global ones. #GP(0) if PAE paging finds malformed pointers there."""
+    if uses_pae(system.cr0, system.cr4):
+        system.mmu.load_pdptes(value)
+    system.cr3 = value
+    system.mmu.flush_local()
 
 
 def smsw(system):
@@ -330,6 +342,7 @@ def wrmsr(system):
 (TIME_STAMP_COUNTER, PLATFORM_ID, APIC_BASE, EBL_CR_POWERON, FEATURE_CONTROL, BIOS_UPDATE, BIOS_SIGNATURE) = 0x10, 0x17, 0x1b, 0x2a, 0x3a, 0x79, 0x8b
 FSB_FREQUENCY, MTRR_CAPABILITIES, MCG_CAPABILITIES, MCG_STATUS, MISC_ENABLE, DEBUG_CONTROL, PAT = 0xcd, 0xfe, 0x179, 0x17a, 0x1a0, 0x1d9, 0x277
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
+EFER = 0xc0000080
 VMX_FIRST = 0x480
 
 # remembered, and without effect: the value after reset
@@ -351,6 +364,8 @@ def get_msr(system, index):
         return system.sysenter_esp
     if index == SYSENTER_EIP:
         return system.sysenter_eip
+    if index == EFER and system.model.extended_features & models.NX:
+        return system.efer
     if index in system.msrs:
         return system.msrs[index]
     if index in REMEMBERED:
@@ -381,6 +396,11 @@ def set_msr(system, index, value):
         system.sysenter_esp = value & M32
     elif index == SYSENTER_EIP:
         system.sysenter_eip = value & M32
+    elif index == EFER and system.model.extended_features & models.NX:
+        if value & ~EFER_NXE:
+            raise GuestFault(faults.GP, 0)
+        system.efer = value
+        system.mmu.flush()
     elif index in REMEMBERED:
         system.msrs[index] = value
     elif index != BIOS_UPDATE:          # an update is taken and does nothing

@@ -5,14 +5,25 @@ Addresses: a linear address is translated by the guest's tables to a guest-physi
 """
 from hyper.board import raw
 from hyper.cpu import faults
-from hyper.cpu.mode import TLB_ENTRIES, TLB_ENTRY, TLB_INDEX, TLB_SIZE, READ_TAG, WRITE_TAG, ADDEND, PAGE
+from hyper.cpu.mode import TLB_ENTRIES, TLB_ENTRY, TLB_INDEX, TLB_SIZE, READ_TAG, WRITE_TAG, ADDEND, STATE, PAGE
+from hyper.cpu.models import model as models
 
 M32 = 0xffffffff
 CR0_PE, CR0_WP, CR0_PG = 1 << 0, 1 << 16, 1 << 31
-CR4_PSE = 1 << 4
-PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_PS = 1, 2, 4, 32, 64, 128
+CR4_PSE, CR4_PAE, CR4_PGE = 1 << 4, 1 << 5, 1 << 7
+EFER_NXE = 1 << 11
+PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_PS, PTE_G = 1, 2, 4, 32, 64, 128, 256
 READ, WRITE, FETCH = 0, 1, 2
-LOG_SIZE = 2 * TLB_ENTRIES      # entries remembered as filled; only if there were still more must all be looked through
+REGION = 0xffc00000                     # 4 MB: what a directory entry maps without PAE
+
+PHYSICAL_PAGE = 0xffffff000             # the address in an entry, on processors with 36 bits of physical address
+# reserved bits of entries for large pages: 32-bit paging without and with PSE-36 (which has 4 more bits of address in 16:13), PAE (4.3, 4.4)
+PSE_RESERVED, PSE36_RESERVED, PAE_LARGE_RESERVED = 0x3fe000, 0x3e0000, 0x1fe000
+PAE_RESERVED = 0x7ffffff000000000       # of every entry of PAE paging; bit 63 is XD, or reserved too
+PDPTE_RESERVED = PAE_RESERVED | 0x1e6   # and bit 63
+
+# STATE of a TLB entry: its index is in the log (kept in the supervisor's bank for both), its page is global, its page is part of a large one
+LOGGED, GLOBAL, LARGE = 1, 2, 4
 
 HIGH_ENTRIES = 16       # translations of pages above the limit of flat segments, a power of two
 
@@ -23,8 +34,13 @@ class MMU(object):
     def __init__(self, system):
         self.system = system
         self.memory = system.memory
-        self.fill_log = [0] * LOG_SIZE
+        # indices of the entries that have been filled, so that a flush looks at no others
+        self.fill_log = [0] * TLB_ENTRIES
         self.filled = 0
+        # whether a region of 4 MB can have parts of large pages in the TLB, which INVLPG forgets together
+        self.large = [False] * 1024
+        self.large_reserved = PSE36_RESERVED if system.model.features & models.PSE36 else PSE_RESERVED
+        self.leaf = 0           # GLOBAL and LARGE of the page translated last
         # pages that no flat segment reaches, and so no hit in the banks may: only the processor itself reads them, as descriptor tables
         self.high_tags = [-1] * HIGH_ENTRIES
         self.high_addends = [0] * HIGH_ENTRIES
@@ -34,11 +50,15 @@ class MMU(object):
     # -- the TLB
 
     def clear(self):
+        """The TLB after RESET."""
         i = 0
         while i < TLB_SIZE:
             self.clear_entry(i)
+            raw.store64(self.system.supervisor_tlb, i + STATE, 0)
             i += TLB_ENTRY
         self.filled = 0
+        for k in range(len(self.large)):
+            self.large[k] = False
         self.forget_high()
 
     def forget_high(self):
@@ -47,43 +67,79 @@ class MMU(object):
         self.high_filled = False
 
     def clear_entry(self, i):
-        system = self.system
-        raw.store64(system.user_tlb, i + READ_TAG, -1)
-        raw.store64(system.user_tlb, i + WRITE_TAG, -1)
-        raw.store64(system.supervisor_tlb, i + READ_TAG, -1)
-        raw.store64(system.supervisor_tlb, i + WRITE_TAG, -1)
+        """It stays in the log."""
+        self.clear_in(self.system.user_tlb, i)
+        self.clear_in(self.system.supervisor_tlb, i)
+
+    def clear_in(self, tlb, i):
+        raw.store64(tlb, i + READ_TAG, -1)
+        raw.store64(tlb, i + WRITE_TAG, -1)
 
     def flush(self):
-        """Forget all translations (a write to CR3, a VM entry or exit)."""
-        if self.filled > LOG_SIZE:
-            self.clear()
-        else:
-            for k in range(self.filled):
-                self.clear_entry(self.fill_log[k])
-            self.filled = 0
+        """Forget all translations (a change of the paging mode, a VM entry or exit)."""
+        supervisor = self.system.supervisor_tlb
+        for k in range(self.filled):
+            i = self.fill_log[k]
+            self.clear_entry(i)
+            raw.store64(supervisor, i + STATE, 0)
+        self.filled = 0
+        self.flushed()
+
+    def flush_local(self):
+        """Forget the translations that are not global (a write to CR3)."""
+        if self.system.cr4 & CR4_PGE == 0:
+            self.flush()
+            return
+        supervisor = self.system.supervisor_tlb
+        kept = 0
+        for k in range(self.filled):
+            i = self.fill_log[k]
+            stays = self.keep_global(self.system.user_tlb, i)
+            if self.keep_global(supervisor, i) or stays:
+                self.fill_log[kept] = i
+                kept += 1
+            else:
+                raw.store64(supervisor, i + STATE, 0)
+        self.filled = kept
+        self.flushed()
+
+    def keep_global(self, tlb, i):
+        if raw.load64(tlb, i + STATE) & GLOBAL and raw.load64(tlb, i + READ_TAG) >= 0:
+            return True
+        self.clear_in(tlb, i)
+        return False
+
+    def flushed(self):
         if self.high_filled:
             self.forget_high()
         self.system.code.flush()
 
     def invalidate(self, address):
-        """INVLPG: forget the translation of one page (all of the 4 MB page that it may lie in: entries are of 4 KB)."""
+        """INVLPG: forget the translation of one page, global or not; of a large page, all of it."""
         self.clear_entry((address >> 7) & TLB_INDEX)
         self.high_tags[(address >> 12) & (HIGH_ENTRIES - 1)] = -1
-        self.system.code.invalidate(address)
+        if self.large[address >> 22]:
+            self.invalidate_region(address & REGION)
+        else:
+            self.system.code.invalidate(address)
+
+    def invalidate_region(self, region):
+        """Forget the entries that are parts of large pages in 4 MB, whatever the size of those is."""
+        for k in range(self.filled):
+            self.clear_large(self.system.user_tlb, self.fill_log[k], region)
+            self.clear_large(self.system.supervisor_tlb, self.fill_log[k], region)
+        self.large[region >> 22] = False
+        self.system.code.flush()
+
+    def clear_large(self, tlb, i, region):
+        if raw.load64(tlb, i + STATE) & LARGE and raw.load64(tlb, i + READ_TAG) & REGION == region:
+            self.clear_in(tlb, i)
 
     def protect_frame(self, frame):
         """Forget the write tags that lead to a physical frame: code was decoded from it, so writes must be seen."""
-        system = self.system
-        if self.filled <= LOG_SIZE:
-            for k in range(self.filled):
-                self._protect_entry(system.user_tlb, self.fill_log[k], frame)
-                self._protect_entry(system.supervisor_tlb, self.fill_log[k], frame)
-            return
-        i = 0
-        while i < TLB_SIZE:
-            self._protect_entry(system.user_tlb, i, frame)
-            self._protect_entry(system.supervisor_tlb, i, frame)
-            i += TLB_ENTRY
+        for k in range(self.filled):
+            self._protect_entry(self.system.user_tlb, self.fill_log[k], frame)
+            self._protect_entry(self.system.supervisor_tlb, self.fill_log[k], frame)
 
     def _protect_entry(self, tlb, i, frame):
         tag = raw.load64(tlb, i + WRITE_TAG)
@@ -91,10 +147,10 @@ class MMU(object):
             raw.store64(tlb, i + WRITE_TAG, -1)
 
     def _fill(self, address, physical, user, write):
-        """Enter a page of RAM into the bank of `user`."""
+        """Enter a page of RAM, the one translated last, into the bank of `user`."""
         system = self.system
         page = address & PAGE
-        frame = physical & PAGE
+        frame = physical & ~0xfff
         if not self.memory.contains(frame, 4096) or system.is_device(frame):
             return
         if page + 0xfff > system.tlb_limit:
@@ -105,16 +161,20 @@ class MMU(object):
                 self.high_filled = True
             return
         tlb = system.user_tlb if user else system.supervisor_tlb
+        supervisor = system.supervisor_tlb
         i = (address >> 7) & TLB_INDEX
-        before = raw.load64(tlb, i + READ_TAG)
-        if before != page:
+        if raw.load64(tlb, i + READ_TAG) != page:
             raw.store64(tlb, i + WRITE_TAG, -1)
             raw.store64(tlb, i + READ_TAG, page)
-            if before == -1:
-                if self.filled < LOG_SIZE:
-                    self.fill_log[self.filled] = i
+            state = raw.load64(supervisor, i + STATE)
+            if state & LOGGED == 0:
+                raw.store64(supervisor, i + STATE, state | LOGGED)
+                self.fill_log[self.filled] = i
                 self.filled += 1
         raw.store64(tlb, i + ADDEND, frame - page)
+        raw.store64(tlb, i + STATE, (raw.load64(tlb, i + STATE) & LOGGED) | self.leaf)
+        if self.leaf & LARGE:
+            self.large[address >> 22] = True
         if write and not self.memory.has_code(frame):
             raw.store64(tlb, i + WRITE_TAG, page)
 
@@ -136,31 +196,82 @@ class MMU(object):
         return guest
 
     def guest_physical(self, address, access, user):
-        """Walk the guest's page tables (32-bit paging, SDM vol. 3, 4.3)."""
+        """Walk the guest's page tables; leaves in `leaf` what the page is."""
         system = self.system
+        self.leaf = 0
         if system.cr0 & CR0_PG == 0:
             return address
+        error = int(access == WRITE) * faults.PF_WRITE | int(user) * faults.PF_USER
+        if system.cr4 & CR4_PAE:
+            return self._walk_pae(address, access, user, error)
+        return self._walk_32(address, access == WRITE, user, error)
+
+    def _walk_32(self, address, write, user, error):
+        """32-bit paging (4.3)."""
+        system = self.system
         memory = self.memory
-        write = access == WRITE
-        error = int(write) * faults.PF_WRITE | int(user) * faults.PF_USER
         pde_at = self.table_address((system.cr3 & PAGE) + ((address >> 22) << 2), READ, address)
         pde = memory.read32(pde_at)
         if pde & PTE_P == 0:
             raise faults.GuestFault(faults.PF, error, address)
         if pde & PTE_PS and system.cr4 & CR4_PSE:
-            if pde & 0x3fe000:          # bits 13-21: reserved, or PSE-36 bits that no model here has
+            if pde & self.large_reserved:
                 raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT | faults.PF_RESERVED, address)
             self._check(pde, write, user, error, address)
             self._mark(pde_at, pde, PTE_A | (PTE_D if write else 0), address)
-            return (pde & 0xffc00000) | (address & 0x3fffff)
+            self.leaf = LARGE | self._global(pde)
+            return (pde & REGION) | ((pde & 0x1e000) << 19) | (address & 0x3fffff)
         pte_at = self.table_address((pde & PAGE) + (((address >> 12) & 0x3ff) << 2), READ, address)
         pte = memory.read32(pte_at)
         if pte & PTE_P == 0:
             raise faults.GuestFault(faults.PF, error, address)
-        self._check((pde & pte & (PTE_W | PTE_U)) | PTE_P, write, user, error, address)
+        self._check(pde & pte, write, user, error, address)
         self._mark(pde_at, pde, PTE_A, address)
         self._mark(pte_at, pte, PTE_A | (PTE_D if write else 0), address)
+        self.leaf = self._global(pte)
         return (pte & PAGE) | (address & 0xfff)
+
+    def _walk_pae(self, address, access, user, error):
+        """PAE paging (4.4), whose third level is in the processor. Entries are signed, so XD makes them negative."""
+        system = self.system
+        memory = self.memory
+        write = access == WRITE
+        no_execute = system.efer & EFER_NXE != 0
+        if access == FETCH and no_execute:
+            error |= faults.PF_FETCH
+        pdpte = system.pdptes[address >> 30]
+        if pdpte & PTE_P == 0:
+            raise faults.GuestFault(faults.PF, error, address)
+        pde_at = self.table_address((pdpte & PHYSICAL_PAGE) + (((address >> 21) & 0x1ff) << 3), READ, address)
+        pde = memory.read64(pde_at)
+        if pde & PTE_P == 0:
+            raise faults.GuestFault(faults.PF, error, address)
+        large = pde & PTE_PS != 0
+        if pde & PAE_RESERVED or (pde < 0 and not no_execute) or (large and pde & PAE_LARGE_RESERVED):
+            raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT | faults.PF_RESERVED, address)
+        if large:
+            if access == FETCH and pde < 0:
+                raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT, address)
+            self._check(pde, write, user, error, address)
+            self._mark(pde_at, pde & M32, PTE_A | (PTE_D if write else 0), address)
+            self.leaf = LARGE | self._global(pde)
+            return (pde & PHYSICAL_PAGE & ~0x1fffff) | (address & 0x1fffff)
+        pte_at = self.table_address((pde & PHYSICAL_PAGE) + (((address >> 12) & 0x1ff) << 3), READ, address)
+        pte = memory.read64(pte_at)
+        if pte & PTE_P == 0:
+            raise faults.GuestFault(faults.PF, error, address)
+        if pte & PAE_RESERVED or (pte < 0 and not no_execute):
+            raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT | faults.PF_RESERVED, address)
+        if access == FETCH and (pde < 0 or pte < 0):
+            raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT, address)
+        self._check(pde & pte, write, user, error, address)
+        self._mark(pde_at, pde & M32, PTE_A, address)
+        self._mark(pte_at, pte & M32, PTE_A | (PTE_D if write else 0), address)
+        self.leaf = self._global(pte)
+        return (pte & PHYSICAL_PAGE) | (address & 0xfff)
+
+    def _global(self, entry):
+        return GLOBAL if entry & PTE_G and self.system.cr4 & CR4_PGE else 0
 
     def _check(self, rights, write, user, error, address):
         if user:
@@ -171,11 +282,25 @@ class MMU(object):
             raise faults.GuestFault(faults.PF, error | faults.PF_PRESENT, address)
 
     def _mark(self, entry_at, entry, bits, address):
+        """Set bits of an entry; `entry` is its low half."""
         if entry & bits != bits:
             if self.system.ept is not None:
                 # accessed and dirty bits are written through EPT, which may refuse
                 self.system.ept.check_table_write(entry_at, address)
             self.memory.write32(entry_at, entry | bits)
+
+    def load_pdptes(self, cr3):
+        """Load the page-directory-pointer registers for a new CR3 or paging mode (4.4.1). #GP(0), with nothing changed, if they are malformed."""
+        ept = self.system.ept
+        entries = [0] * 4
+        for k in range(4):
+            at = (cr3 & 0xffffffe0) + 8 * k
+            if ept is not None:
+                at = ept.translate_pointer(at)
+            entries[k] = self.memory.read64(at)
+            if is_malformed_pdpte(entries[k]):
+                raise faults.GuestFault(faults.GP, 0)
+        self.system.pdptes = entries
 
     # -- accesses of the processor itself (descriptor tables, stacks of events)
 
@@ -233,3 +358,12 @@ class MMU(object):
         if not self.memory.contains(physical, size) or self.system.is_device(physical) or self.memory.has_code(physical):
             return -1
         return physical
+
+
+def is_malformed_pdpte(entry):
+    """Whether a present entry of the page-directory-pointer table has reserved bits."""
+    return entry & PTE_P != 0 and (entry < 0 or entry & PDPTE_RESERVED != 0)
+
+
+def uses_pae(cr0, cr4):
+    return cr0 & CR0_PG != 0 and cr4 & CR4_PAE != 0

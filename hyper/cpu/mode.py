@@ -2,8 +2,8 @@
 
 Decoded code belongs to a mode, so in a trace every question asked of it is already answered. `System.update_mode` chooses the mode
 whenever something that it depends on changes. A mode has its memory accesses: a software TLB in raw memory, one bank for user and one for
-supervisor accesses, an entry of 32 bytes: read tag, write tag, addend. A tag is the linear address of a page, or -1. Entries reach only to the limit
-of flat segments (`System.tlb_limit`), so a hit also passes the limit check.
+supervisor accesses, an entry of 32 bytes: read tag, write tag, addend, and what only the MMU looks at. A tag is the linear address of a page, or -1.
+Entries reach only to the limit of flat segments (`System.tlb_limit`), so a hit also passes the limit check.
 """
 from rpython.rlib.jit import dont_look_inside
 from rpython.rlib.rarithmetic import intmask, r_uint
@@ -19,7 +19,7 @@ TLB_ENTRIES = 4096
 TLB_ENTRY = 32
 TLB_SIZE = TLB_ENTRIES * TLB_ENTRY
 TLB_INDEX = (TLB_ENTRIES - 1) * TLB_ENTRY
-READ_TAG, WRITE_TAG, ADDEND = 0, 8, 16
+READ_TAG, WRITE_TAG, ADDEND, STATE = 0, 8, 16, 24
 PAGE = 0xfffff000
 M32 = 0xffffffff
 

@@ -108,6 +108,8 @@ class System(object):
         self.cr2 = 0
         self.cr3 = 0
         self.cr4 = 0
+        self.pdptes = [0] * 4           # the page-directory-pointer registers of PAE paging, as signed 64-bit words
+        self.efer = 0
         self.dr = [0] * 8
         self.dr[6] = 0xffff0ff0
         self.dr[7] = 0x400

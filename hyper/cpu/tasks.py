@@ -116,8 +116,7 @@ def load(system, selector, new, shape, nested):
     # the commit
     system.set_segment(TR, selector, base, new.limit(), new.access() | BUSY)
     if system.cr0 & CR0_PG and cr3 != system.cr3:
-        system.cr3 = cr3
-        system.mmu.flush()
+        control.load_cr3(system, cr3)
     system.cr0 |= control.CR0_TS
     system.dr[7] &= ~0x155                      # the local breakpoints
     if shape.size == 2:

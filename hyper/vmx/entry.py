@@ -5,7 +5,7 @@ The checks stand in the order of the manual. Each function returns '' or the rul
 from hyper.board import raw
 from hyper.cpu import faults, flags
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR
-from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP
+from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP, is_malformed_pdpte, uses_pae
 from hyper.cpu.system import (STOP_VMEXIT, AR_ACCESSED, AR_CODE, AR_DPL, AR_G, AR_P, AR_READABLE, AR_S, AR_TYPE, AR_UNUSABLE, DPL_SHIFT)
 from hyper.vmx import controls, ept, events, exits, msr_areas, reasons, vmcs
 from hyper.vmx.controls import conforms
@@ -61,6 +61,9 @@ def enter(vmx, launch):
     if failed != '':
         fail_late(vmx, reasons.INVALID_GUEST_STATE, NMI_FAILURE if failed == NMI_RULE else 0, failed)
         return
+    if uses_pae(field(vmx, vmcs.GUEST_CR0), field(vmx, vmcs.GUEST_CR4)) and not read_pdptes(vmx):
+        fail_late(vmx, reasons.INVALID_GUEST_STATE, PDPTE_FAILURE, 'a guest page-directory-pointer entry has reserved bits')
+        return
     vmx.guest_checked = True
     vmx.checked_vm86 = vm86
     vmx.checked_unrestricted = unrestricted
@@ -104,8 +107,9 @@ def fail_late(vmx, reason, qualification, failed):
     if vmx.vmm_host:
         system.stop = STOP_VMEXIT
         return
-    exits.load_host(vmx)
-    if msr_areas.load(vmx, vmcs.EXIT_MSR_LOAD_ADDRESS, vmcs.EXIT_MSR_LOAD_COUNT) != 0:
+    if not exits.load_host(vmx):
+        exits.vmx_abort(vmx, exits.ABORT_HOST_POINTERS)
+    elif msr_areas.load(vmx, vmcs.EXIT_MSR_LOAD_ADDRESS, vmcs.EXIT_MSR_LOAD_COUNT) != 0:
         exits.vmx_abort(vmx, exits.ABORT_LOADING_MSRS)
 
 
@@ -451,6 +455,22 @@ def check_interruptibility(vmx, blocking, rflags, injects, kind):
     return ''
 
 
+def read_pdptes(vmx):
+    """26.3.1.6: the page-directory-pointer registers for the guest, into `vmx.pdptes`: from the VMCS if EPT is on, else from memory. False if one of
+    them is malformed."""
+    in_vmcs = secondary_controls(vmx) & controls.ENABLE_EPT != 0
+    table = field(vmx, vmcs.GUEST_CR3) & 0xffffffe0
+    for k in range(4):
+        if in_vmcs:
+            entry = field64(vmx, vmcs.GUEST_PDPTE0 + 8 * k)
+        else:
+            entry = vmx.memory.read64(table + 8 * k)
+        if is_malformed_pdpte(entry):
+            return False
+        vmx.pdptes[k] = entry
+    return True
+
+
 # -- 26.3.2: loading
 
 def load_guest(vmx, resident):
@@ -480,6 +500,9 @@ def load_guest(vmx, resident):
         pointer = -1
         system.ept = None
     system.cr3 = raw.load32(storage, at + vmcs.GUEST_CR3)
+    if uses_pae(system.cr0, system.cr4):
+        for k in range(4):
+            system.pdptes[k] = vmx.pdptes[k]
     system.regs[4] = raw.load32(storage, at + vmcs.GUEST_RSP)
     system.eip = raw.load32(storage, at + vmcs.GUEST_RIP)
     system.eflags = raw.load32(storage, at + vmcs.GUEST_RFLAGS)

@@ -1,6 +1,6 @@
 """Extended page tables (SDM vol. 3, 28.2): guest-physical to machine-physical addresses in four levels, pages of 4 KB and 2 MB.
 
-Guest-physical addresses have 32 bits here. Accessed and dirty flags for EPT, execute-only pages and 1 GB pages are not offered.
+Guest-physical addresses have 36 bits. Accessed and dirty flags for EPT, execute-only pages and 1 GB pages are not offered.
 """
 from hyper.board import raw
 from hyper.cpu.faults import Intercept
@@ -19,8 +19,9 @@ LINEAR_VALID, OF_LINEAR_ADDRESS = 1 << 7, 1 << 8
 CACHE_ENTRIES = 512
 ENTRY_SIZE = 16
 TAG, FRAME = 0, 8               # the guest page and the generation; machine page and rights
-GENERATION_SHIFT = 32
-LAST_GENERATION = (1 << 30) - 1
+GENERATION_SHIFT = 36
+LAST_GENERATION = (1 << 26) - 1
+PAGE = 0xffffff000
 
 
 def is_pointer(value, physical_mask):
@@ -72,9 +73,13 @@ class EPT(object):
         self.table_before_guest = self.table_guest
         self.table_before_rights = self.table_rights
         self.table = machine
-        self.table_guest = guest & 0xfffff000
+        self.table_guest = guest & PAGE
         self.table_rights = entry & RIGHTS
         return machine | (guest & 0xfff)
+
+    def translate_pointer(self, guest):
+        """The same of an entry of the page-directory-pointer table, which is loaded for no linear address."""
+        return self._translate(guest, READ, -1, 0) & ~0xfff | (guest & 0xfff)
 
     def check_table_write(self, machine, linear):
         """Raise the violation if an entry that `translate_table` gave may not be written, to set its accessed or dirty bit."""
@@ -86,7 +91,7 @@ class EPT(object):
 
     def _translate(self, guest, access, linear, purpose):
         """Machine page and rights, in one word."""
-        page = guest & 0xfffff000
+        page = guest & PAGE
         at = ((page >> 12) & (CACHE_ENTRIES - 1)) * ENTRY_SIZE
         tag = page | (self.generation << GENERATION_SHIFT)
         if raw.load64(self.cache, at + TAG) == tag:

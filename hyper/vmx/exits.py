@@ -7,11 +7,12 @@ STOP_VMEXIT; that the VMCS's host state is valid was checked at the entry. If gu
 from hyper.board import raw
 from hyper.cpu import faults, flags
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR
+from hyper.cpu.mmu import uses_pae
 from hyper.cpu.system import STOP_SHUTDOWN, STOP_VMEXIT, AR_UNUSABLE
 from hyper.vmx import controls, events, intercepts, msr_areas, reasons, vmcs
 
 # VMX-abort indicators (27.7)
-ABORT_SAVING_MSRS, ABORT_LOADING_MSRS = 1, 4
+ABORT_SAVING_MSRS, ABORT_HOST_POINTERS, ABORT_LOADING_MSRS = 1, 2, 4
 
 # interruptibility state (24.4.2)
 BLOCKING_BY_STI, BLOCKING_BY_MOV_SS, BLOCKING_BY_SMI, BLOCKING_BY_NMI = 1, 2, 4, 8
@@ -144,7 +145,10 @@ def save_guest(vmx):
     raw.store32(storage, at + vmcs.GUEST_PENDING_DEBUG, pending)
     vmx.checked_vm86 = system.eflags & flags.VM
     if vmx.capabilities.has_secondary and raw.load32(storage, at + vmcs.EXIT_CONTROLS) & controls.SAVE_EFER:
-        raw.store64(storage, at + vmcs.GUEST_EFER, 0)
+        raw.store64(storage, at + vmcs.GUEST_EFER, system.efer)
+    if system.ept is not None and uses_pae(system.cr0, system.cr4):
+        for k in range(4):
+            raw.store64(storage, at + vmcs.GUEST_PDPTE0 + 8 * k, system.pdptes[k])
 
 
 def leave(vmx):
@@ -163,7 +167,9 @@ def leave(vmx):
         return
     vmx.resident = -1
     vmx.guest_checked = True
-    load_host(vmx)
+    if not load_host(vmx):
+        vmx_abort(vmx, ABORT_HOST_POINTERS)
+        return
     if not msr_areas.load(vmx, vmcs.EXIT_MSR_LOAD_ADDRESS, vmcs.EXIT_MSR_LOAD_COUNT) == 0:
         vmx_abort(vmx, ABORT_LOADING_MSRS)
         return
@@ -171,7 +177,7 @@ def leave(vmx):
 
 
 def load_host(vmx):
-    """27.5, for a host that is guest code."""
+    """27.5, for a host that is guest code. False if its page-directory-pointer entries are malformed."""
     system = vmx.system
     storage = vmx.storage
     at = vmx.current
@@ -201,6 +207,12 @@ def load_host(vmx):
     system.idtr_limit = 0xffff
     system.mmu.flush()
     system.update_mode()
+    if uses_pae(system.cr0, system.cr4):
+        try:
+            system.mmu.load_pdptes(system.cr3)
+        except faults.GuestFault:
+            return False
+    return True
 
 
 def load_data_segment(system, segment, selector, base):

@@ -56,6 +56,7 @@ class VMX(object):
         self.checked_unrestricted = False
         self.flush_wanted = True        # the next entry must drop all translations
         self.ept_pointer = NO_POINTER   # that the processor's translations were made with
+        self.pdptes = [0] * 4           # the guest's, checked, on the way from the VMCS or memory to the processor
         self.host_tsc_offset = 0
         self.guest_tsc_offset = 0
         self.instruction_information = 0        # for the exit that is about to be taken

@@ -132,7 +132,7 @@ def test_the_page_size_bit_means_nothing_without_cr4_pse():
 def test_reserved_bits_of_a_4_mb_page_fault_with_error_code_9():
     guest = make('mov 0x800123, %ebx; hlt')
     guest.system.cr4 = 0x10
-    guest.memory.write32(DIRECTORY + 8, 0x200000 | PS | 7)
+    guest.memory.write32(DIRECTORY + 8, 0x20000 | PS | 7)
     event = guest.run()
     assert (event.vector, event.error) == (PF, 9)
 
@@ -226,7 +226,7 @@ def test_cr0_refuses_impossible_combinations(value, faults):
 
 
 def test_cr4_refuses_bits_that_the_model_does_not_have():
-    guest = make('mov $0x20, %eax; mov %eax, %cr4; hlt')
+    guest = make('mov $0x4000, %eax; mov %eax, %cr4; hlt')
     assert (guest.run().vector, guest.system.cr4) == (13, 0)
 
 
@@ -243,3 +243,181 @@ def test_code_goes_on_at_address_0_behind_the_last_byte_of_the_address_space():
     guest.memory.write_bytes(0, '\xe8\0\0\0\0\xf4')             # call .+5; hlt
     assert guest.run() is None
     assert (guest.eax, guest.ebx, guest.system.eip, guest.memory.read32(STACK - 4)) == (1, 0x77, 6, 5)
+
+
+def test_pse_36_puts_bits_35_to_32_of_the_frame_into_bits_16_to_13():
+    guest = make('mov 0x800123, %eax; mov 0xc00123, %ebx; hlt')
+    guest.system.cr4 = 0x10
+    guest.memory.write32(DIRECTORY + 8, PS | 7)
+    guest.memory.write32(DIRECTORY + 12, 0x2000 | PS | 7)               # at 4 GB, where there is no memory
+    guest.memory.write32(0x123, 0xcafe)
+    assert guest.run() is None and (guest.eax, guest.ebx) == (0xcafe, 0xffffffff)
+    guest = make('mov 0x800123, %eax; hlt')
+    guest.system.cr4 = 0x10
+    guest.memory.write32(DIRECTORY + 8, 0x22000 | PS | 7)
+    event = guest.run()
+    assert (event.vector, event.error) == (PF, 9)
+
+
+def test_invlpg_forgets_a_large_page_as_a_whole():
+    source = 'mov 0x8ff000, %eax; mov 0x901000, %ebx; movl $0x7, 0x8008; invlpg 0x800000; mov 0x901000, %ecx; hlt'
+    guest = make(source)
+    guest.system.cr4 = 0x10
+    guest.memory.write32(DIRECTORY + 8, PS | 7)
+    guest.memory.write32(PAGE + 0x1000, 5)
+    guest.memory.write32(0, 0)
+    event = guest.run()                         # the directory entry points to an empty table at address 0 now
+    assert guest.ebx == 5 and (event.vector, event.error, guest.system.cr2) == (PF, 0, 0x901000)
+
+
+G = 0x100
+REMAP = 'mov %%cr4, %%edx; %s; mov 0x100000, %%eax; movl $0x150103, 0x9400; %s; mov 0x100000, %%ebx; hlt'
+LOAD_CR3 = 'mov %cr3, %ecx; mov %ecx, %cr3'
+
+
+@pytest.mark.parametrize('before, after, kept', [
+    ('or $0x80, %edx; mov %edx, %cr4', LOAD_CR3, True),
+    ('or $0x80, %edx; mov %edx, %cr4', LOAD_CR3 + ';' + LOAD_CR3, True),
+    ('or $0x80, %edx; mov %edx, %cr4', 'invlpg 0x100000', False),
+    ('or $0x80, %edx; mov %edx, %cr4', 'mov %cr4, %ecx; xor $0x80, %ecx; mov %ecx, %cr4', False),
+    ('or $0x80, %edx; mov %edx, %cr4', 'mov %cr0, %ecx; xor $0x10000, %ecx; mov %ecx, %cr0', False),
+    ('nop', LOAD_CR3, False)])
+def test_global_pages_stay_over_a_write_to_cr3(before, after, kept):
+    guest = make(REMAP % (before, after), 3 | G)
+    guest.memory.write32(PAGE, 1)
+    guest.memory.write32(0x150000, 2)
+    assert guest.run() is None
+    assert (guest.eax, guest.ebx) == (1, 1 if kept else 2)
+
+
+def test_pages_that_are_not_global_go_when_cr3_is_written_though_global_ones_stay():
+    guest = make(REMAP % ('or $0x80, %edx; mov %edx, %cr4; mov 0x101000, %ecx', 'movl $0x150003, 0x9404;' + LOAD_CR3 + '; mov 0x101000, %edi'), 3 | G)
+    guest.map(PAGE + 0x1000, PAGE + 0x1000, 3)
+    guest.memory.write32(PAGE + 0x1000, 7)
+    guest.memory.write32(0x150000, 8)
+    assert guest.run() is None and (guest.ebx, guest.edi) == (0, 8)
+
+
+# -- PAE
+
+PDPT, PAE_DIRECTORY, PAE_TABLE = 0x180000, 0x181000, 0x182000
+NX = 1 << 63
+PAE = 0x20
+
+
+def make_pae(source, rights=7, ring=0, efer=0):
+    """The first 2 MB one to one by 512 pages of 4 KB, at 2 MB a large page on the same memory; `rights` of the page PAGE."""
+    guest = Guest(source, ring)
+    memory = guest.memory
+    for k in range(512):
+        memory.write64(PAE_TABLE + 8 * k, k << 12 | 7)
+    memory.write64(PAE_TABLE + 8 * (PAGE >> 12), signed(PAGE | rights))
+    memory.write64(PAE_DIRECTORY, PAE_TABLE | 7)
+    memory.write64(PAE_DIRECTORY + 8, PS | 7)
+    memory.write64(PDPT, PAE_DIRECTORY | P)
+    system = guest.system
+    system.efer = efer
+    system.cr4 = PAE
+    system.cr3 = PDPT
+    system.mmu.load_pdptes(PDPT)
+    system.cr0 |= PG | WP
+    system.mmu.flush()
+    system.update_mode()
+    guest.vector(0x30, gate(14, KERNEL_CODE, HANDLERS + 0x30 * 16, dpl=3))
+    return guest
+
+
+def signed(value):
+    return value - (1 << 64) if value >> 63 else value
+
+
+NXE = 0x800
+FETCH = 'mov $0x100000, %eax; jmp *%eax'
+
+
+@pytest.mark.parametrize('rights, ring, efer, access, error', [
+    (7, 0, 0, READ, None), (7, 3, 0, WRITE, None), (P, 0, 0, WRITE, 3), (P | W, 3, 0, READ, 5), (P | U, 3, 0, WRITE, 7), (0, 3, 0, READ, 4),
+    (7 | NX, 3, NXE, READ, None), (7 | NX, 3, NXE, WRITE, None), (7 | NX, 3, NXE, FETCH, 0x15), (7 | NX, 0, NXE, FETCH, 0x11),
+    (7 | NX, 0, 0, READ, 9), (7 | NX, 3, 0, FETCH, 0xd), (0, 0, NXE, FETCH, 0x10), (0, 0, 0, FETCH, 0), (P, 3, NXE, FETCH, 0x15),
+    (7 | 1 << 36, 0, 0, READ, 9), (7 | 1 << 62, 3, NXE, WRITE, 0xf)])
+def test_pae_entries_decide_and_the_error_code_says_what_was_tried(rights, ring, efer, access, error):
+    guest = make_pae(access, rights, ring, efer)
+    guest.memory.write_bytes(PAGE, '\xcd\x30')
+    event = guest.run()
+    if error is None:
+        assert event.vector == 0x30
+    else:
+        assert (event.vector, event.error) == (PF, error)
+        assert guest.system.cr2 == (0x100000 if access == FETCH else 0x100123)
+
+
+def test_pae_has_large_pages_of_2_mb_whatever_cr4_pse_says():
+    guest = make_pae('mov 0x200123, %eax; movl $7, 0x300000; hlt')
+    guest.memory.write32(0x123, 0xcafe)
+    assert guest.run() is None
+    assert guest.eax == 0xcafe and guest.memory.read32(PAGE) == 7
+    assert guest.memory.read64(PAE_DIRECTORY + 8) == PS | 7 | A | D
+    assert guest.memory.read64(PAE_DIRECTORY) == PAE_TABLE | 7 | A and guest.memory.read64(PDPT) == PAE_DIRECTORY | P
+
+
+def test_reserved_bits_of_a_2_mb_page_fault():
+    guest = make_pae('mov 0x200123, %eax; hlt')
+    guest.memory.write64(PAE_DIRECTORY + 8, PS | 7 | 0x2000)
+    event = guest.run()
+    assert (event.vector, event.error) == (PF, 9)
+
+
+def test_a_large_page_cannot_be_fetched_from_if_it_says_so():
+    guest = make_pae('mov $0x300000, %eax; jmp *%eax', efer=NXE)
+    guest.memory.write64(PAE_DIRECTORY + 8, signed(PS | 7 | NX))
+    event = guest.run()
+    assert (event.vector, event.error, event.eip) == (PF, 0x11, 0x300000)
+
+
+def test_a_directory_that_forbids_fetching_forbids_it_for_its_pages():
+    guest = make_pae('mov 0x100123, %ebx; mov $0x400000, %eax; jmp *%eax', efer=NXE)
+    guest.memory.write64(PAE_DIRECTORY + 16, signed(PAE_TABLE | 7 | NX))
+    event = guest.run()
+    assert (event.vector, event.error, event.eip) == (PF, 0x11, 0x400000)
+
+
+def test_frames_above_4_gb_are_where_no_memory_is():
+    guest = make_pae('mov 0x100123, %eax; hlt', 7 | 5 << 32)
+    assert guest.run() is None and guest.eax == 0xffffffff
+
+
+def test_the_pointers_of_pae_are_loaded_with_cr3_and_not_before():
+    guest = make_pae('movl $0, 0x180000; mov 0x100000, %eax; invlpg 0x100000; mov 0x100000, %ebx; mov %cr3, %ecx; mov %ecx, %cr3; hlt')
+    guest.memory.write32(PAGE, 9)
+    event = guest.run()
+    assert event == 'shutdown' and (guest.eax, guest.ebx) == (9, 9)       # nothing is mapped any more, the handler neither
+
+
+@pytest.mark.parametrize('bits', [2, 4, 0x20, 0x100, 1 << 36, NX])
+def test_malformed_pointers_make_the_write_to_cr3_fault_and_change_nothing(bits):
+    guest = make_pae('mov $0x183020, %eax; mov %eax, %cr3; hlt', efer=NXE)
+    guest.memory.write64(0x183020, PAE_DIRECTORY | P)
+    guest.memory.write64(0x183038, signed(P | bits))
+    event = guest.run()
+    assert (event.vector, event.error, event.eip, guest.system.cr3) == (13, 0, CODE + 5, PDPT)
+    guest = make_pae('mov $0x183020, %eax; mov %eax, %cr3; hlt', efer=NXE)
+    guest.memory.write64(0x183020, PAE_DIRECTORY | P)
+    guest.memory.write64(0x183038, signed(bits))        # not present: nothing of it is looked at
+    assert guest.run() is None and guest.system.cr3 == 0x183020
+
+
+def test_turning_paging_on_with_pae_loads_the_pointers():
+    source = 'mov $0x180000, %eax; mov %eax, %cr3; mov $0x20, %eax; mov %eax, %cr4; mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; mov 0x200123, %ebx; hlt'
+    guest = make_pae(source)
+    guest.system.cr0 &= ~PG
+    guest.system.cr4 = 0
+    guest.system.pdptes = [0] * 4
+    guest.system.mmu.flush()
+    guest.memory.write32(0x123, 0xcafe)
+    assert guest.run() is None and guest.ebx == 0xcafe
+
+
+def test_efer_has_nxe_and_nothing_else():
+    guest = Guest('mov $0xc0000080, %ecx; rdmsr; or $0x800, %eax; wrmsr; xor %eax, %eax; rdmsr; mov %eax, %ebx; or $0x100, %eax; wrmsr; hlt')
+    event = guest.run()
+    assert event.vector == 13 and guest.ebx == 0x800

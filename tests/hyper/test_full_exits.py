@@ -24,6 +24,8 @@ class Answer(object):
 
 
 class Model(object):
+    extended_features = 0
+
     def cpuid(self, leaf, subleaf):
         return Answer()
 
@@ -71,6 +73,14 @@ class Domain(Guest):
     def die(self, why):
         self.died = why
 
+    def exit_with(self, value, number):
+        """A MOV of a value to a control register."""
+        self.regs[EAX] = value
+        return self.exit(reasons.CR_ACCESS, number)
+
+    def set_efer(self, value):
+        self.paging.efer = value
+
     def sleep(self):
         self.asleep = True
 
@@ -88,7 +98,7 @@ def test_cr3_is_kept_for_the_guest_and_empties_the_shadow():
     domain.regs[EBX] = 0x7000
     assert domain.exit(reasons.CR_ACCESS, 3 | EBX << 8) == LENGTH
     assert domain.paging.cr3 == 0x7000
-    assert domain.vmx.vmread(fields.GUEST_CR3) == domain.shadow.directory
+    assert domain.vmx.vmread(fields.GUEST_CR3) == domain.shadow.root
     assert domain.shadow.touched_count == 0
     assert domain.exit(reasons.CR_ACCESS, 3 | MOV_FROM | ECX << 8) == LENGTH
     assert domain.regs[ECX] == 0x7000
@@ -132,12 +142,41 @@ def test_cr4_has_only_what_is_offered():
     domain.regs[EAX] = 0x690
     assert domain.exit(reasons.CR_ACCESS, 4) == LENGTH
     assert domain.vmx.vmread(fields.CR4_SHADOW) == 0x690
-    assert domain.vmx.vmread(fields.GUEST_CR4) == 0x2600
+    assert domain.vmx.vmread(fields.GUEST_CR4) == 0x2620       # PAE for the shadow
     assert domain.paging.cr4 & 0x10
-    for bad in [0x20, 0x2000, 0x80000000]:
+    for bad in [0x4000, 0x2000, 0x80000000]:
         domain.regs[EAX] = bad
         assert domain.exit(reasons.CR_ACCESS, 4) == 0
         assert domain.reflected == (GP, 0, 0)
+
+
+def test_pae_loads_the_pointers_with_each_control_register_and_refuses_malformed_ones():
+    domain = Domain()
+    domain.memory.write32(0x7020, 0x3001)
+    domain.exit_with(0x7020, 3)
+    domain.exit_with(0x20, 4)
+    domain.exit_with(0x80000011, 0)
+    assert domain.reflected is None and domain.paging.pointers == [0x3001, 0, 0, 0]
+    domain.memory.write32(0x7060, 0x4003)
+    domain.exit_with(0x7060, 3)
+    assert domain.reflected == (GP, 0, 0) and domain.paging.cr3 == 0x7020
+    domain.exit_with(0x30, 4)
+    assert domain.reflected is None and domain.paging.pointers[0] == 0x3001
+
+
+def test_efer_has_nxe_where_the_model_has_it():
+    domain = Domain()
+    domain.regs[ECX] = 0xc0000080
+    domain.exit(reasons.RDMSR)
+    assert domain.reflected == (GP, 0, 0)
+    domain.model.extended_features = 1 << 20
+    domain.regs[EAX], domain.regs[EDX] = 0x800, 0
+    assert domain.exit(reasons.WRMSR) == LENGTH and domain.paging.efer == 0x800
+    domain.regs[EAX] = 0
+    assert domain.exit(reasons.RDMSR) == LENGTH and domain.regs[EAX] == 0x800
+    domain.regs[EAX] = 0x900
+    domain.exit(reasons.WRMSR)
+    assert domain.reflected == (GP, 0, 0)
 
 
 def test_lmsw_sets_the_low_four_bits_and_cannot_clear_pe():

@@ -3,7 +3,8 @@ from hyper.vmm.full.vtlb import DEVICE, FEWEST_FRAMES, FILLED, REFLECT, ShadowTa
 from full_parts import A, BASE, D, Guest, P, PE_PG, PE_PG_WP, SIZE, U, W
 
 POOL = 0xd0000
-READ, WRITE, USER_READ, USER_WRITE = 0, 2, 4, 6
+READ, WRITE, USER_READ, USER_WRITE, FETCH, USER_FETCH = 0, 2, 4, 6, 0x10, 0x14
+NX = -1 << 63
 
 
 def shadow_of(guest, frames=FEWEST_FRAMES):
@@ -12,11 +13,12 @@ def shadow_of(guest, frames=FEWEST_FRAMES):
 
 def entry(guest, shadow, linear):
     """The shadow's entry, as the processor's walk finds it."""
-    directory_entry = guest.machine.read32(shadow.directory + (linear >> 22) * 4)
+    pointer = guest.machine.read64(shadow.root + (linear >> 30) * 8)
+    directory_entry = guest.machine.read64((pointer & 0xfffff000) + (linear >> 21 & 0x1ff) * 8)
     if not directory_entry & P:
         return 0
-    assert directory_entry & (W | U) == W | U
-    return guest.machine.read32((directory_entry & 0xfffff000) + (linear >> 12 & 0x3ff) * 4)
+    assert pointer & 0xfff == P and directory_entry & (W | U) == W | U
+    return guest.machine.read64((directory_entry & 0xfffff000) + (linear >> 12 & 0x1ff) * 8)
 
 
 def test_without_paging_the_shadow_is_the_identity():
@@ -106,7 +108,7 @@ def test_a_large_page_is_shadowed_by_small_ones():
 
 def test_reserved_bits_of_a_large_page_fault():
     guest = Guest()
-    guest.map_large(0xc0000000, 0x2000, P | W | U)
+    guest.map_large(0xc0000000, 0x20000, P | W | U)
     shadow = shadow_of(guest)
     assert shadow.fill(0xc0000000, USER_READ) == REFLECT
     assert shadow.error == 0xd
@@ -147,7 +149,7 @@ def test_emptying_forgets_everything_and_tells_the_processor():
     shadow.empty()
     assert entry(guest, shadow, 0x1000) == entry(guest, shadow, 0x5000) == 0
     assert guest.vmx.flushes == flushes + 1
-    assert shadow.spare_count == FEWEST_FRAMES - 1
+    assert shadow.spare_count == FEWEST_FRAMES - 5
 
 
 def test_invlpg_forgets_one_page_and_of_a_large_one_all_parts():
@@ -181,3 +183,55 @@ def test_the_pool_is_bounded_and_used_again():
         assert entry(guest, shadow, k << 22) & 0xfffff000 == BASE + 0x7000
     assert entry(guest, shadow, 0) == 0
     assert guest.machine.read32(POOL + 0x1000 * FEWEST_FRAMES) == 0
+
+
+def pae_guest(rights, directory_rights=P | W | U, efer=0x800):
+    """A guest whose page 40003000h is mapped by PAE tables; at 40200000h is a page of 2 MB."""
+    guest = Guest()
+    guest.machine.write64(BASE + 0x1008, 0x2000 | P)
+    guest.machine.write64(BASE + 0x2000, 0x3000 | directory_rights)
+    guest.machine.write64(BASE + 0x2008, rights | 0x80)
+    guest.machine.write64(BASE + 0x3018, 0x7000 | rights)
+    guest.paging.efer = efer
+    guest.paging.cr0, guest.paging.cr3, guest.paging.cr4 = PE_PG_WP, 0x1000, 0x20
+    assert guest.paging.load_pointers(PE_PG_WP, 0x1000, 0x20)
+    return guest
+
+
+def test_a_pae_guest_is_shadowed_with_its_right_to_execute():
+    for rights, directory_rights, executable in [(P | W | U, P | W | U, True), (P | W | U | NX, P | W | U, False), (P | W | U, P | W | U | NX, False)]:
+        guest = pae_guest(rights, directory_rights)
+        shadow = shadow_of(guest)
+        assert shadow.fill(0x40003004, USER_WRITE) == FILLED
+        assert entry(guest, shadow, 0x40003000) == BASE + 0x7000 | P | W | U | A | D | (0 if executable else NX)
+        assert guest.memory.read64(0x3018) == 0x7000 | rights | A | D and guest.memory.read64(0x2000) & (A | D) == A
+        if executable:
+            assert shadow.fill(0x40003004, USER_FETCH) == FILLED
+        else:
+            assert shadow.fill(0x40003004, USER_FETCH) == REFLECT and shadow.error == 0x15
+        assert shadow.fill(0x80000000, FETCH) == REFLECT and shadow.error == 0x10
+
+
+def test_a_large_page_of_pae_is_shadowed_and_forgotten_whole():
+    guest = pae_guest(P | W | NX)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x40205678, WRITE) == shadow.fill(0x40206000, READ) == FILLED
+    assert entry(guest, shadow, 0x40205000) == BASE + 0x5000 | P | W | A | D | NX
+    shadow.invalidate(0x40280000)
+    assert entry(guest, shadow, 0x40205000) == entry(guest, shadow, 0x40206000) == 0
+
+
+def test_xd_is_a_reserved_bit_while_the_guest_has_not_enabled_it():
+    guest = pae_guest(P | W | U | NX, efer=0)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x40003004, READ) == REFLECT and shadow.error == 9
+    assert shadow.fill(0x40003004, USER_FETCH) == REFLECT and shadow.error == 0xd
+
+
+def test_reserved_bits_and_frames_above_4_gb_of_pae():
+    guest = pae_guest(P | W | 1 << 36)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x40003004, WRITE) == REFLECT and shadow.error == 0xb
+    guest = pae_guest(P | W | 1 << 33)
+    shadow = shadow_of(guest)
+    assert shadow.fill(0x40003004, WRITE) == DEVICE and shadow.physical == 0x200007004

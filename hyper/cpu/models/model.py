@@ -9,9 +9,9 @@ SSE3, MONITOR, VMX, SSSE3 = 1 << 0, 1 << 3, 1 << 5, 1 << 9
 NX, LM = 1 << 20, 1 << 29
 
 # what hyper.cpu implements; everything else is masked out of every model
-IMPLEMENTED_EDX = FPU | DE | PSE | TSC | MSR | CX8 | SEP | CMOV | FXSR | SS
+IMPLEMENTED_EDX = FPU | DE | PSE | TSC | MSR | PAE | CX8 | SEP | PGE | CMOV | PSE36 | FXSR | SS
 IMPLEMENTED_ECX = VMX
-IMPLEMENTED_EXTENDED_EDX = 0
+IMPLEMENTED_EXTENDED_EDX = NX
 IMPLEMENTED_EXTENDED_ECX = 0
 
 ANY = -1                # in place of a subleaf

@@ -3,19 +3,20 @@
 Without EPT the VMM owns CR3, all of CR4, and of CR0 all but TS, EM and MP. With EPT the guest owns CR3 and all that no rule of VMX operation
 fixes. What the guest owns causes no exit; what it reads of the rest comes from the read shadow.
 """
-from hyper.vmm.full.paging import CR0_PE, CR0_PG, CR0_WP, CR4_PSE
+from hyper.vmm.full.paging import CR0_PE, CR0_PG, CR0_WP, CR4_PAE, CR4_PSE
 from hyper.vmm.full.reflected import Unsupported, general_protection
 from hyper.vmx import fields
 
 M32 = 0xffffffff
 CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 29, 1 << 30
 CR0_DEFINED = 0xe005003f
-CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_PAE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_VMXE = (
-    1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 5, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 13)
+CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_VMXE = (
+    1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 6, 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 13)
 CR0_GUEST_OWNED = CR0_TS | CR0_EM | CR0_MP              # in vtlb
 CR0_FIXED_EPT = CR0_NE                                  # an unrestricted guest may clear PE and PG
-CR4_OFFERED = (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
-CR4_OF_PAGING = CR4_PSE | CR4_PAE | CR4_PGE             # meaningless for shadow tables of 4 KB pages
+CR4_OFFERED = (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+CR4_OF_PAGING = CR4_PSE | CR4_PAE | CR4_PGE
+CR4_OF_SHADOW = CR4_PAE                                 # the format of the shadow; its pages are of 4 KB and not global
 MOV_TO, MOV_FROM, CLTS, LMSW = range(4)
 
 
@@ -63,10 +64,24 @@ def read_cr3(domain):
 def write_cr3(domain, value):
     """The shadow is emptied; the processor's CR3 stays at the shadow's directory."""
     if domain.ept is not None:
+        load_pointers(domain, domain.guest.read(fields.GUEST_CR0), value, domain.guest.read(fields.GUEST_CR4))
         domain.guest.write(fields.GUEST_CR3, value)
         return
-    domain.guest.paging.cr3 = value
+    paging = domain.guest.paging
+    load_pointers(domain, paging.cr0, value, paging.cr4)
+    paging.cr3 = value
     domain.shadow.empty()
+
+
+def load_pointers(domain, cr0, cr3, cr4):
+    """What loading a control register does with PAE paging; #GP(0) if the entries are malformed. (The processor does it for the guest only where it
+    executes the instruction itself.)"""
+    guest = domain.guest
+    if not guest.paging.load_pointers(cr0, cr3, cr4):
+        raise general_protection()
+    if domain.ept is not None:
+        for k in range(4):
+            guest.vmx.write64(fields.GUEST_PDPTE0 + 2 * k, guest.paging.pointers[k])
 
 
 def write_cr0(domain, value):
@@ -75,11 +90,13 @@ def write_cr0(domain, value):
     value = value & CR0_DEFINED | CR0_ET
     guest = domain.guest
     if domain.ept is not None:
+        load_pointers(domain, value, guest.read(fields.GUEST_CR3), guest.read(fields.GUEST_CR4))
         guest.write(fields.CR0_SHADOW, value)
         guest.write(fields.GUEST_CR0, value | CR0_FIXED_EPT)
         return
     if not value & CR0_PE:
         raise Unsupported('enters real mode, which this processor model cannot virtualize; use --mmu ept or --mode native')
+    load_pointers(domain, value, guest.paging.cr3, guest.paging.cr4)
     set_cr0(domain, value)
 
 
@@ -99,9 +116,11 @@ def write_cr4(domain, value):
         raise general_protection()
     guest = domain.guest
     if domain.ept is not None:
+        load_pointers(domain, guest.read(fields.GUEST_CR0), guest.read(fields.GUEST_CR3), value)
         guest.write(fields.CR4_SHADOW, value)
         guest.write(fields.GUEST_CR4, value | CR4_VMXE)
         return
+    load_pointers(domain, guest.paging.cr0, guest.paging.cr3, value)
     set_cr4(domain, value)
 
 
@@ -112,4 +131,4 @@ def set_cr4(domain, value):
         domain.shadow.empty()
     paging.cr4 = value
     guest.write(fields.CR4_SHADOW, value)
-    guest.write(fields.GUEST_CR4, value & ~CR4_OF_PAGING | CR4_VMXE)
+    guest.write(fields.GUEST_CR4, value & ~CR4_OF_PAGING | CR4_OF_SHADOW | CR4_VMXE)

@@ -5,6 +5,8 @@ from hyper.board.machine import jumps_to_itself
 from hyper.board.pc import PC
 from hyper.board.pic import InterruptListener
 from hyper.board.power import PowerListener
+from hyper.cpu import control
+from hyper.cpu.models.model import NX
 from hyper.options import EPT, FULL, VTLB
 from hyper.vmm.domain import Domain, NOT_MAPPED
 from hyper.vmm.full import cr_access, exit_dispatch, setup
@@ -13,12 +15,13 @@ from hyper.vmm.full.ept import ExtendedTables, frames_needed
 from hyper.vmm.full.guest import CS, FLAG_IF, GuestProcessor, M32
 from hyper.vmm.full.injection import Injector
 from hyper.vmm.full.memory import GuestMemory
+from hyper.vmm.full.paging import EFER_NXE
 from hyper.vmm.full.reflected import PF, Reflected, Unsupported
 from hyper.vmm.full.vtlb import ShadowTables
 from hyper.vmx import fields
 from hyper.walk import walk
 
-SHADOW_FRAMES = 160             # of 4 KB: a directory and tables for 636 MB of scattered linear memory before the shadow is emptied
+SHADOW_FRAMES = 320             # of 4 KB: directories and tables for 630 MB of scattered linear memory before the shadow is emptied
 
 
 def frames_wanted(size, use_ept):
@@ -87,6 +90,24 @@ class FullDomain(Domain):
         setup.enter_state(self, entry)
 
     # -- running
+
+    def load(self):
+        Domain.load(self)
+        self.load_efer()
+
+    def load_efer(self):
+        """Shadow tables always use XD. VM entries leave the MSR alone, so a domain with EPT finds its own value there."""
+        if self.model.extended_features & NX:
+            value = EFER_NXE if self.ept is None else self.guest.paging.efer
+            if value != self.system.efer:
+                control.set_msr(self.system, control.EFER, value)
+
+    def set_efer(self, value):
+        """The guest's value, a good one."""
+        self.guest.paging.efer = value
+        if self.shadow is not None:
+            self.shadow.empty()
+        self.load_efer()
 
     def prepare(self):
         self.injector.prepare()

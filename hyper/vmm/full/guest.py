@@ -157,6 +157,8 @@ class GuestProcessor(object):
             paging.cr0 = self.vmx.vmread(fields.GUEST_CR0)
             paging.cr3 = self.vmx.vmread(fields.GUEST_CR3)
             paging.cr4 = self.vmx.vmread(fields.GUEST_CR4)
+            for k in range(4):
+                paging.pointers[k] = self.vmx.read64(fields.GUEST_PDPTE0 + 2 * k)
 
     def physical(self, address, write, user):
         """The guest-physical address of a linear one; raises #PF."""

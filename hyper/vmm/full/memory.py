@@ -53,6 +53,12 @@ class GuestMemory(object):
         if self.contains(address, 4):
             self.memory.write32(self.base + address, value)
 
+    def read64(self, address):
+        """Signed; all ones outside."""
+        if not self.contains(address, 8):
+            return -1
+        return self.memory.read64(self.base + address)
+
     def read8(self, address):
         if not self.contains(address, 1):
             return 0xff

@@ -1,5 +1,7 @@
 """RDMSR and WRMSR (exit reasons 31 and 32): the few MSRs that a domain has. Any other is #GP, as on a processor without it."""
+from hyper.cpu.models.model import NX
 from hyper.vmm.full.guest import M32
+from hyper.vmm.full.paging import EFER_NXE
 from hyper.vmm.full.reflected import general_protection
 from hyper.vmx import fields
 
@@ -7,6 +9,7 @@ EAX, ECX, EDX = 0, 1, 2
 TSC = 0x10
 MICROCODE_REVISION = 0x8b
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
+EFER = 0xc0000080
 
 # Those that only read: index and value. Nothing of what they describe (APIC, machine checks, performance counters) exists.
 CONSTANTS = [
@@ -34,11 +37,17 @@ def exit_rdmsr(domain):
         time = domain.time_stamp()
         low = time & M32
         high = time >> 32 & M32
+    elif index == EFER and has_efer(domain):
+        low = guest.paging.efer
     else:
         low = constant(index)
     guest.set_register(EAX, low)
     guest.set_register(EDX, high)
     guest.skip_instruction()
+
+
+def has_efer(domain):
+    return domain.model.extended_features & NX != 0
 
 
 def constant(index):
@@ -60,6 +69,10 @@ def exit_wrmsr(domain):
         guest.write(fields.GUEST_SYSENTER_EIP, low)
     elif index == TSC:
         domain.set_time_stamp(guest.register(EDX) << 32 | low)
+    elif index == EFER and has_efer(domain):
+        if low & ~EFER_NXE or guest.register(EDX):
+            raise general_protection()
+        domain.set_efer(low)
     else:
         constant(index)         # a write to what only reads is ignored, to anything else #GP
     guest.skip_instruction()

@@ -12,8 +12,12 @@ CR0_TS = 1 << 3
 EAX, ECX, EDX, EBX, ESI, EDI = 0, 1, 2, 3, 6, 7
 DR6 = 6
 VERSION_LEAF = 1
-HIDDEN_EDX = 1 << 3 | 1 << 11           # PSE: large pages are not allowed; SEP: SYSENTER would need ring 0
+# VME, PSE, PAE, PGE, PSE-36: the page tables that can be validated have two levels of small pages, and no other control bit of theirs is the
+# guest's; SEP: SYSENTER would need ring 0
+HIDDEN_EDX = 1 << 1 | 1 << 3 | 1 << 6 | 1 << 11 | 1 << 13 | 1 << 17
 HIDDEN_ECX = 1 << 5                     # VMX
+EXTENDED_LEAF = 0x80000001
+HIDDEN_EXTENDED_EDX = 1 << 20           # NX, which goes with PAE
 HAS_HYPERVISOR = 1 << 31                # of ECX
 
 
@@ -136,6 +140,8 @@ def exit_cpuid(domain):
     if leaf == VERSION_LEAF:
         ecx = ecx & ~HIDDEN_ECX | HAS_HYPERVISOR
         edx &= ~HIDDEN_EDX
+    elif leaf == EXTENDED_LEAF:
+        edx &= ~HIDDEN_EXTENDED_EDX
     regs[EAX] = answer.eax
     regs[EBX] = answer.ebx
     regs[ECX] = ecx
