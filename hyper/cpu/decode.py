@@ -992,6 +992,8 @@ def d_group_9(d, opcode):
         return A.CompareExchange8Bytes(operand)
     if d.reg == 6:
         operand = d.only_memory(4)
+        if d.repeat == REPNE:
+            raise Undefined()
         if d.repeat == REP:
             return Y.VMXPointer(d.eip, Y.VMXON, operand)
         if d.operand_size == 2:
@@ -999,6 +1001,8 @@ def d_group_9(d, opcode):
         return Y.VMXPointer(d.eip, Y.VMPTRLD, operand)
     if d.reg == 7:
         operand = d.only_memory(4)
+        if d.repeat != NO_REPEAT or d.operand_size == 2:
+            raise Undefined()
         return Y.VMXPointer(d.eip, Y.VMPTRST, operand)
     raise Undefined()
 

@@ -472,6 +472,14 @@ def f_call(w):
 
 
 def f_bound(w):
+    if w.r.randrange(2):
+        # most often inside bounds that are pushed
+        push_immediate(w, w.r.choice([0x7fffffff, 0x7fff7fff, 5]))
+        push_immediate(w, w.r.choice([0x80000000, 0x80008000, 5]))
+        if not w.setting.code32:
+            w.byte(0x67)
+        w.byte(0x62, 0x04 | w.r.randrange(8) << 3, 0x24)
+        return
     w.prefixes()
     w.byte(0x62)
     w.memory(w.r.randrange(8))
@@ -610,11 +618,8 @@ def f_nop(w):
     """What does nothing, whatever its operand."""
     w.prefixes()
     if w.r.randrange(4):
-        w.byte(0x0f, w.r.choice([0x0d, 0x18, 0x19, 0x1c, 0x1d, 0x1f]))
-        if w.r.randrange(2):
-            w.memory(w.r.randrange(8))
-        else:
-            w.memory(0)
+        w.byte(0x0f, w.r.choice([0x0d, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f]))
+        w.modrm(w.r.randrange(8))
     elif w.r.randrange(2):
         w.byte(0x90)
     else:
