@@ -81,7 +81,7 @@ def keep(kind, seed, found, words):
     name = '%s-%s.json' % (kind, found.text().replace(' ', '-')[:40])
     state = batch(kind, seed, 0).states[found.state:found.state + 1]
     text = json.dumps({'found': words, 'code': hexadecimal(found.code), 'regs': found.regs, 'eflags': found.eflags, 'marks': found.marks, 'data': seed, 'at': found.at,
-                       'segments': found.segments, 'state': [hexadecimal(image) for image in state]}, indent=0, sort_keys=True)
+                       'segments': found.segments, 'state': [hexadecimal(image) for image in state]}, sort_keys=True)
     if not os.path.isdir(CORPUS):
         os.makedirs(CORPUS)
     with open(os.path.join(CORPUS, name), 'w') as file:

@@ -220,7 +220,7 @@ gdt:    .quad   0
         .quad   0x00cf93000000ffff
         .quad   0x00cffb000000ffff
         .quad   0x00cff3000000ffff
-        .quad   0
+        .quad   0x00affb000000ffff      # 64-bit code under Linux: data for who loads it
         .quad   0x0000820000000037      # the LDT and the TSS, whose bases are filled in
         .quad   0x0000890000000067
 gdt_pointer:

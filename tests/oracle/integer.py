@@ -618,8 +618,12 @@ def f_nop(w):
     """What does nothing, whatever its operand."""
     w.prefixes()
     if w.r.randrange(4):
-        w.byte(0x0f, w.r.choice([0x0d, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f]))
-        w.modrm(w.r.randrange(8))
+        opcode = w.r.choice([0x0d, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f])
+        w.byte(0x0f, opcode)
+        if opcode == 0x0d:
+            w.memory(w.r.randrange(8))      # AMD's processors have no register form
+        else:
+            w.modrm(w.r.randrange(8))
     elif w.r.randrange(2):
         w.byte(0x90)
     else:
@@ -628,7 +632,7 @@ def f_nop(w):
 
 REFUSED = ['fa', 'fb', 'f4', 'ec', 'ed', 'ee', 'ef', 'e460', 'e560', 'e680', 'e780', '6c', '6d', '6e', '6f', '0f20c0', '0f22c0', '0f21f8', '0f23f8', '0f30', '0f32',
            '0f06', '0f08', '0f09', '0f0110', '0f0118', '0f01f0', '0f013b', '0f00d0', '0f00d8', '0f0b', '0fff', '0fb9c0', 'f090', 'f001c0', 'fed0', 'ffff', 'c6c800',
-           '8dc0', '8fc8', '0fbac001', '0fc7c8', 'f00fa303', 'f03803', 'f0813b00000000', 'f08d03', 'f0cc', 'f0eb00', 'f00fba2300', '0f04', '0f0a', '0f0c', '0f24c0',
+           '8dc0', '0fbac001', '0fc7c8', 'f00fa303', 'f03803', 'f0813b00000000', 'f08d03', 'f0cc', 'f0eb00', 'f00fba2300', '0f04', '0f0a', '0f0c', '0f24c0',
            '0f26c0', '0f36', '0f39c0', '0fa6c0', '0fa7c0', 'ffd8', 'ffe8', 'fe10', '66' * 15 + '90', '66' * 14 + '90', '2e' * 13 + '89c0', '2e' * 14 + '89c0',
            '8ec8', '8ef0', '8cf0', '67' * 12 + 'b801', 'f366f2' * 5 + '90']
 

@@ -113,6 +113,7 @@ _start:
         sfence
         fwait
         pause
+        .byte   0x0f, 0x0d, 0xc8        /* a NOP on Intel's processors, and not on AMD's, which the oracle may run on */
 
         /* ports, by number and in DX, and strings; port E9h is the console, A1h the mask of the second interrupt controller */
         mov     $0xff, %al
