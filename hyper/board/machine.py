@@ -18,7 +18,7 @@ from hyper.board.pic import InterruptListener
 from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
 from hyper.cpu.faults import Abort
-from hyper.cpu.system import InterruptController, System
+from hyper.cpu.system import CoprocessorWires, InterruptController, System
 from hyper.vmx.operation import attach
 
 # Why a run ended; the numbers are those of the C interface.
@@ -92,6 +92,17 @@ class PcInterrupts(InterruptController):
 
     def acknowledge(self):
         return self.pic.acknowledge()
+
+
+class PcCoprocessor(CoprocessorWires):
+    def __init__(self, device):
+        self.device = device
+
+    def error(self):
+        return self.device.report()
+
+    def settled(self):
+        self.device.settle()
 
 
 class MachinePower(PowerListener):
@@ -260,6 +271,7 @@ class Machine(object):
         self.pc = PC(self.bus, self.clock, ProcessorWires(self.system), MachinePower(self), sink,
                      Ram(self.memory, 0, self.memory.size))
         self.system.interrupts = PcInterrupts(self.pc.pic)
+        self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)
 
     def load(self, image):

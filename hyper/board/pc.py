@@ -2,6 +2,7 @@
 
 from hyper.board import chipset
 from hyper.board.chipset import HostBridge, IsaBridge
+from hyper.board.coprocessor import CoprocessorError
 from hyper.board.i8042 import Keyboard
 from hyper.board.pci import Pci
 from hyper.board.pic import PicPair
@@ -16,6 +17,7 @@ IRQ_TIMER = 0
 IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
+IRQ_COPROCESSOR = 13
 
 
 class PC(object):
@@ -25,7 +27,7 @@ class PC(object):
     `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory.
     """
 
-    _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'power', 'vga', 'pci', 'isa_bridge']
+    _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'vga', 'pci', 'isa_bridge']
 
     def __init__(self, bus, clock, interrupt_listener, power_listener, sink, ram):
         self.pic = PicPair(interrupt_listener)
@@ -33,6 +35,7 @@ class PC(object):
         self.rtc = Rtc(clock, self.pic, IRQ_RTC, clock.start_of_time, ram.size)
         self.uart = Uart(COM1, clock, self.pic, IRQ_COM1, sink)
         self.keyboard = Keyboard(self.pic, IRQ_KEYBOARD, power_listener)
+        self.coprocessor = CoprocessorError(self.pic, IRQ_COPROCESSOR)
         self.power = PowerControl(power_listener, sink)
         self.vga = Vga(clock)
         self.pci = Pci(bus)
@@ -45,6 +48,7 @@ class PC(object):
         self.rtc.connect(bus)
         self.uart.connect(bus)
         self.keyboard.connect(bus)
+        self.coprocessor.connect(bus)
         self.power.connect(bus)
         self.vga.connect(bus)
         self.pci.connect()
@@ -56,6 +60,7 @@ class PC(object):
         self.rtc.reset()
         self.uart.reset()
         self.keyboard.reset()
+        self.coprocessor.reset()
         self.power.reset()
         self.vga.reset()
         self.pci.reset()

@@ -118,3 +118,14 @@ def test_random_accesses_of_every_size_at_every_port_do_no_harm():
             board.run_to(board.hand.time + random.randrange(10 ** 6))
         if board.pc.pending():
             assert 0 <= board.pc.acknowledge() <= 255
+
+
+def test_an_x87_error_raises_irq_13_until_port_f0_is_written_which_lets_it_be_ignored():
+    board = board_with_pc()
+    coprocessor = board.pc.coprocessor
+    assert not coprocessor.report() and board.pc.pic.slave.requests & 1 << 5
+    board.outb(0xf0, 0)
+    assert not board.pc.pic.slave.requests & 1 << 5
+    assert coprocessor.report()
+    coprocessor.settle()
+    assert not coprocessor.report()

@@ -5,12 +5,13 @@ import struct
 import pytest
 
 from assemble import assemble
+from cpu_parts import CODE as GUEST_CODE, DATA as GUEST_DATA, Guest
 from hyper.board import raw
 from hyper.board.memory import Memory
 from hyper.cpu import faults, models
 from hyper.cpu.decode import decode_single
 from hyper.cpu.fpu import STATUS
-from hyper.cpu.system import System
+from hyper.cpu.system import CoprocessorWires, InterruptController, STOP_HALTED, System
 
 DATA = 0x4000
 CODE = 0x8000
@@ -176,3 +177,112 @@ def test_a_store_that_faults_changes_nothing():
         machine.run()
     assert machine.memory.read32(0x1000) == 0
     assert raw.load16(machine.system.fpu.image, STATUS) == 7 << 11
+
+
+class Wires(CoprocessorWires, InterruptController):
+    """FERR# is an interrupt, whose acknowledgement drives IGNNE#."""
+
+    def __init__(self):
+        self.requested = self.ignored = False
+
+    def error(self):
+        self.requested = not self.ignored
+        return self.ignored
+
+    def settled(self):
+        self.ignored = False
+
+    def pending(self):
+        return self.requested
+
+    def acknowledge(self):
+        self.requested = False
+        self.ignored = True
+        return 0x75
+
+
+def guest_without_ne(source):
+    guest = Guest('fninit; fldcw %d; ' % GUEST_DATA + source)
+    guest.memory.write16(GUEST_DATA, 0x37b)
+    guest.system.cr0 &= ~NE
+    guest.system.coprocessor = guest.system.interrupts = Wires()
+    return guest
+
+
+def test_without_ne_an_error_becomes_an_interrupt_before_the_next_waiting_instruction():
+    guest = guest_without_ne('fld1; fldz; sti; fdivrp; nop; fnstsw %ax; fld1; hlt')
+    event = guest.run()
+    assert (event.vector, event.eip) == (0x75, GUEST_CODE + len(guest.code) - 3)
+    assert guest.eax & 0x8084 == 0x8084
+
+
+def test_the_error_is_ignored_from_the_handler_on_until_it_is_cleared():
+    guest = guest_without_ne('fld1; fldz; sti; fdivrp; fld1; fld1; fnclex; fld1; fldz; fdivrp; fld1; hlt')
+    guest.memory.write_bytes(0x4000 + 16 * 0x75, assemble('incl %d; iret' % (GUEST_DATA + 4), 0x4000 + 16 * 0x75))
+    assert guest.run() is None
+    assert guest.memory.read32(GUEST_DATA + 4) == 2
+
+
+def test_without_ne_and_with_interrupts_disabled_the_processor_freezes():
+    guest = guest_without_ne('fld1; fldz; fdivrp; fld1; hlt')
+    guest.run()
+    assert guest.stop == STOP_HALTED and guest.system.eip == GUEST_CODE + len(guest.code) - 3
+
+
+def stored_environment(source, cr0, count, size):
+    """The words that `source` puts at DATA + 256, behind a load from the start of the data whose address is also returned."""
+    machine = Machine('nop\n fldl (%ebx)\n' + source, cr0)
+    for s in range(6):
+        machine.system.set_segment(s, 0x123, 0, 0xffffffff, 0xc09b if s == 1 else 0xc093)
+    machine.system.update_mode()
+    machine.run()
+    return list(struct.unpack('<%d%s' % (count, 'I' if size == 4 else 'H'), machine.memory.read_bytes(DATA + 256, count * size)))
+
+
+ZERO_TAGS = 0x7fff                      # R7 holds zero, the others are empty
+AT = CODE + 3                           # of the load
+
+
+@pytest.mark.parametrize('source, cr0, size, words', [
+    ('fnstenv 256(%ebx)', CR0_PE | NE, 4, [0xffff037f, 0xffff3800, 0xffff7fff, AT, 0x5030123, DATA, 0xffff0123]),
+    ('data16 fnstenv 256(%ebx)', CR0_PE | NE, 2, [0x37f, 0x3800, 0x7fff, AT, 0x123, DATA, 0x123]),
+    ('fnstenv 256(%ebx)', NE, 4, [0xffff037f, 0xffff3800, 0xffff7fff, 0xffff0000 | AT + 0x1230, 0x503, 0xffff0000 | DATA + 0x1230, 0]),
+    ('data16 fnstenv 256(%ebx)', NE, 2, [0x37f, 0x3800, 0x7fff, AT + 0x1230, 0x503, DATA + 0x1230, 0]),
+])
+def test_environments_have_four_formats(source, cr0, size, words):
+    assert stored_environment(source, cr0, 7, size) == words
+    # loaded and stored again they are the same; the real formats have but the linear address
+    again = 'fninit\n %sfldenv 256(%%ebx)\n ' % ('data16 ' if size == 2 else '')
+    assert stored_environment(source + '\n' + again + source, cr0, 7, size) == words
+
+
+def test_fxsave_has_the_registers_from_the_top_of_the_stack_on():
+    machine = Machine('fld1\n fldl (%ebx)\n fxsave 256(%ebx)\n fninit\n fxrstor 256(%ebx)\n fstpl (%ebx)\n fstpl 8(%ebx)').put(-2.0)
+    machine.run()
+    image = machine.memory.read_bytes(DATA + 256, 512)
+    assert struct.unpack('<HHB', image[:5]) == (0x37f, 6 << 11, 0xc0)
+    assert image[32:42].encode('hex') == '000000000000008000c0' and image[48:58].encode('hex') == '0000000000000080ff3f'
+    assert struct.unpack('<HIHHI', image[6:20]) == (0x503, CODE + 4, 8, 0, DATA)
+    assert struct.unpack('<dd', machine.memory.read_bytes(DATA, 16)) == (-2.0, 1.0)
+
+
+def test_fxsave_and_fxrstor_want_addresses_of_16_and_no_reserved_bit_of_mxcsr():
+    for source in ('fxsave 264(%ebx)', 'fxrstor 264(%ebx)', 'movl $0x10000, 280(%ebx)\n fxrstor 256(%ebx)'):
+        machine = Machine(source)
+        machine.system.cr4 = 0x200
+        with pytest.raises(faults.GuestFault) as caught:
+            machine.run()
+        assert (caught.value.vector, caught.value.error) == (faults.GP, 0)
+
+
+def test_an_unmasked_exception_before_the_result_leaves_register_and_memory():
+    machine = Machine('fldcw 8(%ebx)\n fld1\n fldz\n fdivrp %st, %st(1)\n fnstcw 16(%ebx)').put(0.0)
+    machine.memory.write16(DATA + 8, 0x37b)
+    machine.run()
+    image = machine.system.fpu.image
+    assert raw.load16(image, STATUS) & 0xb884 == 0xb084        # nothing has been popped
+    machine = Machine('fldcw 8(%ebx)\n fldt 16(%ebx)\n fstpl 256(%ebx)')
+    machine.memory.write16(DATA + 8, 0x377)
+    machine.memory.write_bytes(DATA + 16, 'ffffffffffffffffff7e'.decode('hex'))
+    machine.run()
+    assert machine.bytes(8) == '0' * 16 and raw.load16(machine.system.fpu.image, STATUS) & 0xb888 == 0xb888
