@@ -1,4 +1,5 @@
-"""Programs that use the processor alone, as user programs of the kernel, with paging and the timer on (user/work.c, user/cold.py).
+"""Programs that use the processor alone, as user programs of the kernel, with paging and the timer on (user/work.c,
+user/floating.c, user/cold.py).
 
 Every engine boots the same kernel with the same program for the same number of iterations, and is timed the same way: from the arrival of
 the line before the work to that of the line after it. So booting is not in it, but compiling is, by whichever translator. Engines take turns;
@@ -12,7 +13,7 @@ from guestkit.bench.guests import FULL_EPT, FULL_VTLB, NATIVE, PARA
 
 # Iterations that take QEMU's translator one to three seconds on a processor of 2020.
 ITERATIONS = {'sieve': 60, 'crc32': 1600, 'quicksort_tree': 20, 'matrix': 150, 'calls_strings': 2000, 'bytecode': 6000, 'random_access': 3000,
-              'cold': 30}
+              'x87_matrix': 40, 'x87_mandelbrot': 40, 'x87_fir': 100, 'cold': 30}
 COLD = 'cold'                   # reported beside the others, not among them
 MOST_SECONDS = 600
 QEMU = 'qemu'
@@ -34,8 +35,13 @@ class Timing:
 
 
 def append_for(name, share):
-    program = 'cold' if name == COLD else 'work'
-    return f'init=/bin/{program} {name}:{iterations_of(name, share)}'
+    return f'init=/bin/{program_of(name)} {name}:{iterations_of(name, share)}'
+
+
+def program_of(name):
+    if name == COLD:
+        return 'cold'
+    return 'x87' if name.startswith('x87_') else 'work'
 
 
 def iterations_of(name, share):

@@ -124,6 +124,7 @@ int exec(const char *path, char *const *arguments, u32 count)
     if (old.directory)
         space_destroy(&old);
     memset(current->handlers, 0, sizeof current->handlers);
+    fpu_clear(current);
     *frame = (struct trap_frame){ .es = USER_DS, .ds = USER_DS, .ss = USER_DS, .cs = USER_CS, .eip = entry, .esp = stack,
                                   .eflags = FLAGS_AT_START };
     return 0;

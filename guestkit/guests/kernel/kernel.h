@@ -78,6 +78,7 @@ struct process {
     u32 handlers[SIGNALS], return_point, pending;           /* signals */
     u64 wake_time;
     int status;
+    u8 fpu[512] __attribute__((aligned(16)));   /* while the processor does not hold it */
 };
 extern struct process *current;
 extern int reschedule;                          /* the time slice is over */
@@ -98,6 +99,15 @@ int sleep_until(u64 time);
 void timer_tick(void);
 void idle(void) __attribute__((noreturn));
 void switch_context(u32 **save, u32 *load);     /* switch.S */
+
+/* fpu.c: floating point, which a process may use at any time */
+void fpu_start(void);
+void fpu_clear(struct process *process);        /* as at the start of a program */
+void fpu_copy(struct process *to, struct process *from);
+void fpu_use(void);                             /* the current process has trapped */
+void fpu_switch(const struct process *before, const struct process *next);
+
+u32 processor_features(void);                   /* cpuid.S */
 
 /* exec.c */
 int exec(const char *path, char *const *arguments, u32 count);

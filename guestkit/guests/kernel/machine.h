@@ -80,7 +80,8 @@ void machine_switch(u32 *directory, void *stack_top);
 
 void machine_idle(void);                                                /* let interrupts in until one has come */
 u32 machine_fault_address(void);
-void machine_refuse_fpu(void);                                          /* its state is not kept for processes: the next use of it traps, too */
+void machine_refuse_fpu(void);                                          /* the next use of floating point traps */
+void machine_allow_fpu(void);                                           /* it does not */
 void machine_interrupt(u32 vector);                                     /* handle it: timer_tick(), console_input() */
 u64 machine_clock(void);                                                /* ns since some moment at the start */
 void machine_write(const char *text, u32 size);                         /* to the console */

@@ -41,6 +41,7 @@ void kernel_main(void)
 
     memory_start();
     machine_start();
+    fpu_start();
     count = split(boot.command_line, words + 1) + 1;
     for (u32 i = 1; i < count; i++) {
         if (strncmp(words[i], "micro=", 6) == 0)

@@ -64,6 +64,7 @@ void schedule(void)
     if (next->stack)                            /* the idle process runs in anybody's space */
         process_load(next->space.directory);
     next->state = RUNNING;
+    fpu_switch(before, next);
     switch_context(&before->esp, next->esp);
 }
 
@@ -160,6 +161,7 @@ static struct process *new_process(void (*entry)(void))
         if (entry != trap_return)
             *--p->esp = (u32)entry;
         p->esp -= 4;                            /* EBP, EBX, ESI, EDI: switch_context() takes them */
+        fpu_clear(p);
         p->pid = next_pid++;
         p->parent = current;
         return p;
@@ -217,6 +219,7 @@ int process_fork(void)
     }
     *process_frame(p) = *process_frame(current);
     process_frame(p)->eax = 0;
+    fpu_copy(p, current);
     memcpy(p->handlers, current->handlers, sizeof p->handlers);
     p->return_point = current->return_point;
     for (int i = 0; i < FILES; i++)
@@ -237,6 +240,7 @@ void process_exit(int status)
             file_close(current->files[i]);
     process_load(machine_kernel_directory);
     space_destroy(&current->space);
+    fpu_clear(current);
     for (struct process *p = processes; p < processes + PROCESSES; p++)
         if (p->state != UNUSED && p->parent == current) {
             p->parent = first;

@@ -14,7 +14,6 @@ static int signal_of(u32 vector)
     case VECTOR_FPU:
         return SIGFPE;
     case VECTOR_INVALID_OPCODE:
-    case VECTOR_NO_FPU:
         return SIGILL;
     default:
         return SIGSEGV;
@@ -23,7 +22,13 @@ static int signal_of(u32 vector)
 
 static void exception(struct trap_frame *frame)
 {
-    u32 address = frame->vector == VECTOR_PAGE_FAULT ? machine_fault_address() : frame->eip;
+    u32 address;
+
+    if (frame->vector == VECTOR_NO_FPU) {
+        fpu_use();
+        return;
+    }
+    address = frame->vector == VECTOR_PAGE_FAULT ? machine_fault_address() : frame->eip;
 
     if (!from_user(frame) && frame->eip == (u32)trap_return_end)
         process_exit(STATUS_SIGNAL + SIGSEGV);      /* it wants to go where its code segment does not reach */
@@ -38,8 +43,6 @@ static void exception(struct trap_frame *frame)
             process_exit(STATUS_SIGNAL + SIGKILL);
         }
     }
-    if (frame->vector == VECTOR_NO_FPU)
-        machine_refuse_fpu();
     signal_fault(frame, signal_of(frame->vector), address);
 }
 

@@ -258,15 +258,50 @@ static void kernel_code_is_refused(void) { ((void (*)(void))KERNEL)(); }
 static void undefined_instructions_are_refused(void) { asm volatile("ud2"); }
 static void old_hypercalls_are_refused(void) { asm volatile("int $0x82" : : "a"(9) : "memory"); }
 
-/* Not once, and not the second time: its state would be everybody's. */
-static void floating_point_is_refused(void)
+/* The top of the floating-point stack, as an integer. */
+static u32 floating_top(void)
 {
-    int pid = fork();
+    u32 value;
 
-    if (pid == 0)
-        asm volatile("fninit");
-    EXPECT(ended(pid) == STATUS_SIGNAL + SIGILL);
-    asm volatile("fninit");
+    asm volatile("fistl %0" : "=m"(value));
+    return value;
+}
+
+static void floating_push(u32 value)
+{
+    asm volatile("fildl %0" : : "m"(value));
+}
+
+static void floating_point_is_kept_for_each_process(void)
+{
+    int pid, status;
+
+    floating_push(1);
+    for (u32 child = 2; child < 5; child++) {
+        pid = fork();
+        if (pid == 0) {
+            u16 control = 0x27f;
+            EXPECT(floating_top() == 1);        /* a child starts with its parent's */
+            floating_push(child);
+            asm volatile("fldcw %0" : : "m"(control));
+            sleep(child);
+            asm volatile("fnstcw %0" : "=m"(control));
+            EXPECT(floating_top() == child && control == 0x27f);
+            exit(child);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        EXPECT(floating_top() == 1);
+        EXPECT(wait(&status) > 0 && status >= 2 && status < 5);
+    }
+    EXPECT(floating_top() == 1);
+}
+
+static void floating_point_errors_are_signals(void)
+{
+    u16 control = 0x37b;                        /* division by zero is not masked */
+
+    asm volatile("fninit; fldcw %0; fld1; fldz; fdivrp; fwait" : : "m"(control));
 }
 
 /* Undefined on a bare machine; a hypervisor may call it a breach of protection. */
@@ -500,7 +535,8 @@ static const struct check {
     ENDS_WELL(bad_addresses_are_refused), ENDS_WELL(bad_arguments_are_refused),
     ENDS_WELL(descriptors_run_out), ENDS_BY(SIGSEGV, cli_is_refused), ENDS_BY(SIGSEGV, hlt_is_refused), ENDS_BY(SIGSEGV, ports_are_refused),
     ENDS_BY(SIGSEGV, control_registers_are_refused), ENDS_BY(SIGSEGV, kernel_gates_are_refused), ENDS_BY(SIGSEGV, kernel_segments_are_refused),
-    ENDS_BY(SIGSEGV, kernel_code_is_refused), ENDS_BY(SIGILL, undefined_instructions_are_refused), ENDS_BY(SIGILL, floating_point_is_refused),
+    ENDS_BY(SIGSEGV, kernel_code_is_refused), ENDS_BY(SIGILL, undefined_instructions_are_refused), ENDS_WELL(floating_point_is_kept_for_each_process),
+    ENDS_BY(SIGFPE, floating_point_errors_are_signals),
     ENDS_WELL(hypercalls_are_refused),
     ENDS_BY(SIGSEGV, old_hypercalls_are_refused), ENDS_BY(SIGFPE, division_by_zero_is_refused), ENDS_BY(SIGSEGV, a_stack_nowhere_ends_the_process),
     { "a_forged_signal_frame_gains_nothing", a_forged_signal_frame_gains_nothing, 43 }, ENDS_BY(SIGSEGV, a_handler_beyond_everything_ends_the_process),

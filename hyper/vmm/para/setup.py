@@ -1,4 +1,5 @@
 """What a paravirtual domain's VMCS holds before its first entry: controls, and the processor's state at the kernel's entry point."""
+from hyper.cpu.models.model import FXSR, SSE
 from hyper.errors import UserError
 from hyper.vmm.para.descriptors import DEFAULT_ENTRIES
 from hyper.vmm.para.layout import FLAT_LIMIT, FRAME, GDT, IDT, KERNEL_CS, KERNEL_DS, M32, TSS
@@ -10,13 +11,23 @@ PROCESSOR = (controls.HLT_EXITING | controls.INVLPG_EXITING | controls.MWAIT_EXI
              controls.CR3_LOAD_EXITING | controls.CR3_STORE_EXITING | controls.MOV_DR_EXITING | controls.UNCONDITIONAL_IO_EXITING |
              controls.USE_TSC_OFFSETTING)
 CR0 = 0x80010033                # PG, WP, NE, ET, MP, PE
-CR4_DE = 1 << 3
+CR4_DE, CR4_OSFXSR, CR4_OSXMMEXCPT = 1 << 3, 1 << 9, 1 << 10
 FLAGS_ALWAYS, FLAG_IF = 1 << 1, 1 << 9
 DR7 = 0x400
 ES, CS, SS, DS, FS, GS, LDTR, TR = range(8)
 CODE_ACCESS, DATA_ACCESS, TASK_ACCESS, UNUSABLE = 0xc0bb, 0xc0b3, 0x8b, 1 << 16
 IDT_LIMIT = 256 * 8 - 1
 TASK_SELECTOR = 0x0838          # nothing stands there in the GDT: the processor has the TSS from the VMCS
+
+
+def floating_point(model):
+    """What CR4 must hold so that a guest can use all of the model."""
+    bits = 0
+    if model.features & FXSR:
+        bits |= CR4_OSFXSR
+    if model.features & SSE:
+        bits |= CR4_OSXMMEXCPT
+    return bits
 
 
 def prepare(domain, entry, stack):
@@ -34,7 +45,7 @@ def prepare(domain, entry, stack):
     capabilities = vmx.capabilities
     vmx.vmwrite(fields.GUEST_CR0, CR0 | capabilities.cr0_must)
     vmx.vmwrite(fields.GUEST_CR3, domain.paging.base * FRAME)
-    vmx.vmwrite(fields.GUEST_CR4, CR4_DE | capabilities.cr4_must)
+    vmx.vmwrite(fields.GUEST_CR4, CR4_DE | floating_point(domain.system.model) | capabilities.cr4_must)
     for s in range(6):
         segment(vmx, s, KERNEL_DS, 0, FLAT_LIMIT, DATA_ACCESS)
     segment(vmx, CS, KERNEL_CS, 0, FLAT_LIMIT, CODE_ACCESS)

@@ -2,6 +2,12 @@
 
 #include "bare.h"
 
+#define CR0_TS (1u << 3)
+#define CPUID_FXSR (1u << 24)
+#define CPUID_SSE (1u << 25)
+#define CR4_OSFXSR (1u << 9)
+#define CR4_OSXMMEXCPT (1u << 10)
+
 /* Multiboot information (Multiboot Specification 0.6.96, 3.3); addresses are physical. */
 struct multiboot {
     u32 flags, memory_low, memory_high, device, command_line, module_count, modules;
@@ -51,8 +57,21 @@ void bare_main(struct multiboot *physical)
     kernel_main();
 }
 
+/* Lets FXSAVE keep the SSE registers, and their exceptions be told from #UD. */
+static void allow_sse(void)
+{
+    u32 features = processor_features(), cr4;
+
+    if (!(features & CPUID_FXSR))
+        return;
+    asm volatile("movl %%cr4, %0" : "=r"(cr4));
+    cr4 |= features & CPUID_SSE ? CR4_OSFXSR | CR4_OSXMMEXCPT : CR4_OSFXSR;
+    asm volatile("movl %0, %%cr4" : : "r"(cr4));
+}
+
 void machine_start(void)
 {
+    allow_sse();
     paging_start();
     descriptors_start();
     interrupts_start();
@@ -72,9 +91,16 @@ void machine_idle(void)
     wait_for_interrupt();
 }
 
-/* CR0.EM, set at the start, stays. */
 void machine_refuse_fpu(void)
 {
+    u32 cr0;
+
+    asm volatile("movl %%cr0, %0; orl %1, %0; movl %0, %%cr0" : "=&r"(cr0) : "i"(CR0_TS));
+}
+
+void machine_allow_fpu(void)
+{
+    asm volatile("clts");
 }
 
 u32 machine_fault_address(void)

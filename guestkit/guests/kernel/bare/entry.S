@@ -5,7 +5,8 @@
 
 #define MULTIBOOT_MAGIC 0x1badb002
 #define MULTIBOOT_FLAGS 3               /* modules on page boundaries, memory size wanted */
-#define CR0_PG_WP_EM 0x80010004         /* paging; ring 0, too, obeys read-only pages, which copy-on-write needs; no floating point */
+/* Paging; ring 0, too, obeys read-only pages, which copy-on-write needs; the first floating-point instruction, WAIT too, traps; so do its errors. */
+#define CR0_PG_WP_NE_TS_MP 0x8001002a
 #define PRESENT_WRITE 3
 #define PHYSICAL(symbol) ((symbol) - KERNEL_BASE)
 
@@ -34,7 +35,7 @@ _start:
     movl $PHYSICAL(boot_directory), %eax
     movl %eax, %cr3
     movl %cr0, %eax
-    orl $CR0_PG_WP_EM, %eax
+    orl $CR0_PG_WP_NE_TS_MP, %eax
     movl %eax, %cr0
     movl $3f, %eax
     jmp *%eax

@@ -22,10 +22,14 @@ void traps_start(void)
     machine_refuse_fpu();
 }
 
-/* The hypervisor lets the instruction after the trap through, unless it is asked again. */
 void machine_refuse_fpu(void)
 {
     ask(XEN_FPU_TASKSWITCH, 0, 0, 0, 0);
+}
+
+/* The hypervisor lets the instruction that has trapped through; a use before that traps once more, which fpu_use() takes calmly. */
+void machine_allow_fpu(void)
+{
 }
 
 u32 machine_fault_address(void)
