@@ -312,7 +312,7 @@ def f_conditional(w):
         w.modrm(some_register(w))
     else:
         # over an instruction of one to three bytes, which leaves the flags alone
-        inside = w.r.choice([b'\x90', b'\x89\xc1', b'\x0f\xc8', b'\x8d\x40\x05', b'\xb0\x07', b'\x66\xb9\x34\x12'])
+        inside = w.r.choice([b'\x90', b'\x89\xc1', b'\x0f\xc8', b'\x8d\x40\x05', b'\xb0\x07', b'\x66\xb9\x34\x12' if w.setting.code32 else b'\xb9\x34\x12'])
         if w.r.randrange(2):
             w.byte(0x70 | code, len(inside))
         else:
