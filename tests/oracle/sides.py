@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ENTRY, BATCH, RESULTS = 0x100000, 0x400000, 0x1000000
 NATIVE_FLAGS = ['-m32', '-O1', '-nostdlib', '-static', '-ffreestanding', '-fno-pic', '-no-pie', '-fno-stack-protector', '-fcf-protection=none',
                 '-Wl,-Ttext-segment=0x69000000']        # HELPER: where snippets hardly ever point
-POPA, CMPS, RETURN_FAR = 0x61, (0xa6, 0xa7), 0xca
+POPA, TWO_ACCESSES = 0x61, (0xa6, 0xa7, 0xca, 0xe8, 0xff)
 ACCESS = (12, 13, 14)
 LINUX_CPU = 0x7b                # a segment of Linux whose limit is the number of the CPU
 HELPER, HELPER_MASK = 0x69000000, 0xfff00000
@@ -75,11 +75,9 @@ def difference(snippet, expected, got):
     opcode = snippet.instruction_at(expected.eip)
     if [name for name in SEGMENTS if getattr(expected, name) | 3 == LINUX_CPU] or got.vector == 14 and got.cr2 & HELPER_MASK == HELPER:
         return ''               # a random selector or address of what only the host has
-    if opcode in CMPS and expected.vector in ACCESS and got.vector in ACCESS:
-        # which operand is looked at first is the processor's affair, and differs between its forms
+    if opcode in TWO_ACCESSES and expected.vector in ACCESS and got.vector in ACCESS:
+        # which of two accesses is looked at first is the processor's affair: the operands of CMPS, the target and the stack of CALL and RET
         fields = [name for name in FIELDS if name not in ('vector', 'error', 'cr2')]
-    elif opcode == RETURN_FAR and expected.vector in ACCESS and got.vector in ACCESS:
-        fields = [name for name in FIELDS if name not in ('vector', 'error', 'cr2')]    # so is whether the new stack pointer or CS is
     elif opcode == POPA and expected.vector in ACCESS:
         # silicon has loaded some registers already, which does no harm: POPA will load them again; and it may read the ESP that is skipped
         fields = ['esp'] + [name for name in FIELDS[8:] if name != 'cr2']
