@@ -81,6 +81,14 @@ class Bus(object):
         assert 0 <= first <= last
         self.ranges.append(MemoryRange(first, last, device))
 
+    def remove_memory(self, device):
+        """The device answers at no physical address any more."""
+        kept = [area for area in self.ranges if area.device is not device]
+        while len(self.ranges) > 0:
+            self.ranges.pop()
+        for area in kept:
+            self.ranges.append(area)
+
     def device_at_port(self, port):
         port &= PORTS - 1
         return self.ports[port >> PAGE_BITS][port & (PAGE_PORTS - 1)]

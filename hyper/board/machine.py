@@ -14,7 +14,7 @@ from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
 from hyper.board.dma import Ram
 from hyper.board.memory import Memory
 from hyper.board.pc import PC
-from hyper.board.pic import InterruptListener
+from hyper.board.local_apic import ProcessorPins
 from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
 from hyper.cpu.faults import Abort
@@ -63,14 +63,22 @@ class MachineTime(Source):
         return self.system.now()
 
 
-class ProcessorWires(InterruptListener):
-    """The INTR wire, as the PICs see it."""
+class ProcessorWires(ProcessorPins):
+    """The processor, as its PICs and its local APIC see it."""
 
-    def __init__(self, system):
+    def __init__(self, system, power):
         self.system = system
+        self.power = power
 
     def interrupt_changed(self):
         self.system.interrupt_changed()
+
+    def nmi(self):
+        self.system.nmi_pending = True
+        self.system.interrupt_changed()
+
+    def initialize(self):
+        self.power.reset()
 
 
 class ClockWires(DeadlineListener):
@@ -82,16 +90,19 @@ class ClockWires(DeadlineListener):
 
 
 class PcInterrupts(InterruptController):
-    """The PICs, as the processor sees them."""
+    """The PICs and the local APIC, as the processor sees them."""
 
-    def __init__(self, pic):
-        self.pic = pic
+    def __init__(self, pc):
+        self.pc = pc
 
     def pending(self):
-        return self.pic.pending()
+        return self.pc.pending()
 
     def acknowledge(self):
-        return self.pic.acknowledge()
+        return self.pc.acknowledge()
+
+    def set_apic_base(self, value):
+        self.pc.set_apic_base(value)
 
 
 class PcCoprocessor(CoprocessorWires):
@@ -268,9 +279,9 @@ class Machine(object):
 
     def add_pc(self, sink):
         """Gives the machine the devices of a PC; COM1 and the debug port write to the sink."""
-        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system), MachinePower(self), sink,
-                     Ram(self.memory, 0, self.memory.size))
-        self.system.interrupts = PcInterrupts(self.pc.pic)
+        power = MachinePower(self)
+        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system, power), power, sink, Ram(self.memory, 0, self.memory.size), self.system.model)
+        self.system.interrupts = PcInterrupts(self.pc)
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)
 

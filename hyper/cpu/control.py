@@ -2,11 +2,14 @@
 
 Slow paths of the engine: each is called with the state at rest, checks everything, then changes it; a fault leaves all as it was.
 """
+from rpython.rlib.rarithmetic import intmask
+
 from hyper.cpu import faults, flags
 from hyper.cpu.faults import GuestFault
 from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP, EFER_NXE, uses_pae
 from hyper.cpu.mode import SS, TR
 from hyper.cpu.models import model as models
+from hyper.cpu.models.registers import APIC_BASE, MICROCODE_REVISION
 
 M32 = 0xffffffff
 
@@ -20,6 +23,8 @@ CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE
 
 DR6_FIXED, DR6_DEFINED, DR6_BD = 0xffff0ff0, 0x0000e00f, 1 << 13
 DR7_FIXED, DR7_DEFINED, DR7_GD = 0x400, 0xffff23ff, 1 << 13
+
+VERSION_LEAF = 1
 
 POPF_ALWAYS = flags.ARITHMETIC | flags.TF | flags.DF | flags.NT | flags.AC | flags.ID
 
@@ -290,10 +295,15 @@ def cpuid(system):
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.cpuid(system)
-    answer = system.model.cpuid(system.regs[0], system.regs[1])
+    leaf = system.regs[0]
+    answer = system.model.cpuid(leaf, system.regs[1])
+    hidden = 0
+    if leaf == VERSION_LEAF:
+        system.msrs.reload(MICROCODE_REVISION)
+        hidden = system.msrs.hidden_features()
     system.regs[0] = answer.eax
     system.regs[1] = answer.ecx
-    system.regs[2] = answer.edx
+    system.regs[2] = answer.edx & ~hidden
     system.regs[3] = answer.ebx
 
 
@@ -312,13 +322,16 @@ def rdtsc(system):
 
 
 def rdpmc(system):
-    """There are no performance counters."""
-    if system.cr4 & CR4_PCE == 0 and system.cpl != 0:
+    """The performance counter that ECX names."""
+    if system.cr4 & CR4_PCE == 0 and system.cpl != 0 and system.cr0 & CR0_PE:
         raise GuestFault(faults.GP, 0)
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.rdpmc(system)
-    raise GuestFault(faults.GP, 0)
+    value = system.msrs.read_counter(system.regs[1])
+    if value < 0:
+        raise GuestFault(faults.GP, 0)
+    set_edx_eax(system, value)
 
 
 def rdmsr(system):
@@ -336,75 +349,55 @@ def wrmsr(system):
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.wrmsr(system, index)
-    set_msr(system, index, system.regs[0] | (system.regs[2] << 32))
+    set_msr(system, index, intmask(system.regs[0] | (system.regs[2] << 32)))
 
 
-(TIME_STAMP_COUNTER, PLATFORM_ID, APIC_BASE, EBL_CR_POWERON, FEATURE_CONTROL, BIOS_UPDATE, BIOS_SIGNATURE) = 0x10, 0x17, 0x1b, 0x2a, 0x3a, 0x79, 0x8b
-FSB_FREQUENCY, MTRR_CAPABILITIES, MCG_CAPABILITIES, MCG_STATUS, MISC_ENABLE, DEBUG_CONTROL, PAT = 0xcd, 0xfe, 0x179, 0x17a, 0x1a0, 0x1d9, 0x277
-SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
+TIME_STAMP_COUNTER, SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x10, 0x174, 0x175, 0x176
 EFER = 0xc0000080
-VMX_FIRST = 0x480
-
-# remembered, and without effect: the value after reset
-REMEMBERED = {APIC_BASE: 0xfee00100, EBL_CR_POWERON: 0, BIOS_SIGNATURE: 0, MISC_ENABLE: 1, DEBUG_CONTROL: 0, PAT: 0x0007040600070406, MCG_STATUS: 0,
-              0x250: 0, 0x258: 0, 0x259: 0, 0x268: 0, 0x269: 0, 0x26a: 0, 0x26b: 0, 0x26c: 0, 0x26d: 0, 0x26e: 0, 0x26f: 0, 0x2ff: 0}
-for _variable_range in range(0x200, 0x210):
-    REMEMBERED[_variable_range] = 0
-# cannot be written
-CONSTANT = {PLATFORM_ID: 0, FEATURE_CONTROL: 5, FSB_FREQUENCY: 0, MTRR_CAPABILITIES: 0x508, MCG_CAPABILITIES: 0}
 
 
 def get_msr(system, index):
     """The 64-bit value of an MSR, signed; #GP(0) if there is no such MSR."""
-    if index == TIME_STAMP_COUNTER:
+    features = system.model.features
+    if index == TIME_STAMP_COUNTER and features & models.TSC:
         return system.now() + system.tsc_offset
-    if index == SYSENTER_CS:
-        return system.sysenter_cs
-    if index == SYSENTER_ESP:
-        return system.sysenter_esp
-    if index == SYSENTER_EIP:
+    if SYSENTER_CS <= index <= SYSENTER_EIP and features & models.SEP:
+        if index == SYSENTER_CS:
+            return system.sysenter_cs
+        if index == SYSENTER_ESP:
+            return system.sysenter_esp
         return system.sysenter_eip
     if index == EFER and system.model.extended_features & models.NX:
         return system.efer
-    if index in system.msrs:
-        return system.msrs[index]
-    if index in REMEMBERED:
-        return REMEMBERED[index]
-    if index in CONSTANT:
-        return CONSTANT[index]
-    at = index - VMX_FIRST
-    capabilities = system.model.vmx_msrs
-    if 0 <= at < len(capabilities) and is_capability(capabilities, at):
-        return capabilities[at]
-    raise GuestFault(faults.GP, 0)
-
-
-def is_capability(capabilities, at):
-    """The MSRs of the secondary controls exist where those do (SDM vol. 3, A.3.3, A.10)."""
-    if at < 11:
-        return True
-    return capabilities[2] < 0 and (at == 11 or capabilities[11] & (1 << 33 | 1 << 37) != 0)
+    if not system.msrs.has(index):
+        raise GuestFault(faults.GP, 0)
+    return system.msrs.get(index)
 
 
 def set_msr(system, index, value):
     """Write an MSR; #GP(0) if there is none, or it cannot take the value."""
-    if index == TIME_STAMP_COUNTER:
+    features = system.model.features
+    if index == TIME_STAMP_COUNTER and features & models.TSC:
+        if not system.model.has_whole_tsc:
+            value &= M32
         system.tsc_offset = value - system.now()
-    elif index == SYSENTER_CS:
-        system.sysenter_cs = value & M32
-    elif index == SYSENTER_ESP:
-        system.sysenter_esp = value & M32
-    elif index == SYSENTER_EIP:
-        system.sysenter_eip = value & M32
+    elif SYSENTER_CS <= index <= SYSENTER_EIP and features & models.SEP:
+        if index == SYSENTER_CS:
+            system.sysenter_cs = value & M32
+        elif index == SYSENTER_ESP:
+            system.sysenter_esp = value & M32
+        else:
+            system.sysenter_eip = value & M32
     elif index == EFER and system.model.extended_features & models.NX:
         if value & ~EFER_NXE:
             raise GuestFault(faults.GP, 0)
         system.efer = value
         system.mmu.flush()
-    elif index in REMEMBERED:
-        system.msrs[index] = value
-    elif index != BIOS_UPDATE:          # an update is taken and does nothing
+    elif not system.msrs.set(index, value):
         raise GuestFault(faults.GP, 0)
+    elif index == APIC_BASE and system.interrupts is not None:
+        system.interrupts.set_apic_base(value)
+        system.mmu.flush()              # the registers may have come to lie where RAM was
 
 
 # -- flags

@@ -5,6 +5,7 @@ plain functions on a System in the modules beside this one: `segments`, `interru
 """
 from hyper.board import raw
 from hyper.cpu import faults, flags
+from hyper.cpu.models.registers import Bank
 from hyper.cpu.mode import Mode, ES, CS, SS, DS, FS, GS, LDTR, TR, TLB_SIZE
 from hyper.cpu.mmu import MMU, CR0_PE, READ, WRITE
 
@@ -32,6 +33,9 @@ class InterruptController(object):
     def acknowledge(self):
         """The interrupt-acknowledge cycle: the vector to deliver."""
         return 0
+
+    def set_apic_base(self, value):
+        """A write to IA32_APIC_BASE, already checked."""
 
 
 class CoprocessorWires(object):
@@ -118,7 +122,7 @@ class System(object):
         self.sysenter_cs = 0
         self.sysenter_esp = 0
         self.sysenter_eip = 0
-        self.msrs = {}                  # those that are only remembered: see control.py
+        self.msrs = Bank(self.model)    # those that are only storage: see control.py
         self.tsc_offset = 0             # added to the instruction count by WRMSR to the TSC, and by the VMCS
         self.halted = False
         self.look = LOOK_NOW

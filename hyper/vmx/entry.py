@@ -557,6 +557,8 @@ def inject(vmx, event):
         return_eip = (return_eip + system.instruction_length) & 0xffffffff
     system.halted = False
     system.shadow = False
+    if kind == events.NMI:
+        system.nmi_blocked = True
     try:
         interrupts.deliver(system, event & events.VECTOR, kind, error, return_eip)
     except faults.Abort, abort:

@@ -4,7 +4,8 @@ from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, Source
 from hyper.board.dma import Ram
 from hyper.board.memory import Memory
-from hyper.board.pic import InterruptListener, PicPair
+from hyper.board.local_apic import ProcessorPins
+from hyper.board.pic import PicPair
 from hyper.board.power import PowerListener
 from hyper.board.uart import CharSink
 
@@ -19,12 +20,18 @@ class Hand(Source):
         return self.time
 
 
-class Listener(InterruptListener, DeadlineListener, PowerListener):
+class Listener(ProcessorPins, DeadlineListener, PowerListener):
     def __init__(self):
         self.heard = []
 
     def interrupt_changed(self):
         self.heard.append('interrupt')
+
+    def nmi(self):
+        self.heard.append('NMI')
+
+    def initialize(self):
+        self.heard.append('INIT')
 
     def deadline_changed(self):
         self.heard.append('deadline')

@@ -3,13 +3,14 @@ import random
 from hyper.board.clock import Clock
 from hyper.board.pc import PC
 from hyper.board.power import PowerControl
+from hyper.cpu import models
 
 from board_parts import Board
 
 
 def board_with_pc():
     board = Board()
-    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram)
+    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, models.find(''))
     return board
 
 

@@ -2,7 +2,8 @@
 import pytest
 
 from full_parts import A, BASE, D, Guest, P, PE_PG, Recorder, U, W
-from hyper.cpu import faults
+from hyper.cpu import faults, models
+from hyper.cpu.models.registers import Bank
 from hyper.vmm.full import exit_dispatch
 from hyper.vmm.full.dr_access import DR6_ONES, DR7_ONES
 from hyper.vmm.full.emulator import Emulator
@@ -19,24 +20,14 @@ GP, UD = 13, 6
 PE_ET = 0x11
 
 
-class Answer(object):
-    eax, ebx, ecx, edx = 1, 2, 0xffffffff, 4
-
-
-class Model(object):
-    extended_features = 0
-
-    def cpuid(self, leaf, subleaf):
-        return Answer()
-
-
 class Domain(Guest):
     """What exit handlers need of a FullDomain, with shadow page tables."""
 
     def __init__(self):
         Guest.__init__(self)
         self.guest = self.processor
-        self.model = Model()
+        self.model = models.find('core2duo')
+        self.msrs = Bank(self.model)
         self.ept = None
         self.shadow = ShadowTables(self.processor, [0xd0000 + 0x1000 * k for k in range(FEWEST_FRAMES)])
         self.shadow_fills = 0
@@ -166,10 +157,11 @@ def test_pae_loads_the_pointers_with_each_control_register_and_refuses_malformed
 
 def test_efer_has_nxe_where_the_model_has_it():
     domain = Domain()
+    domain.model = models.find('pentium-3')
     domain.regs[ECX] = 0xc0000080
     domain.exit(reasons.RDMSR)
     assert domain.reflected == (GP, 0, 0)
-    domain.model.extended_features = 1 << 20
+    domain.model = models.find('core2duo')
     domain.regs[EAX], domain.regs[EDX] = 0x800, 0
     assert domain.exit(reasons.WRMSR) == LENGTH and domain.paging.efer == 0x800
     domain.regs[EAX] = 0
@@ -267,7 +259,35 @@ def test_cpuid_hides_vt_x_and_tells_of_the_hypervisor():
     domain = Domain()
     domain.regs[EAX] = 1
     assert domain.exit(reasons.CPUID) == LENGTH
-    assert domain.regs[:4] == [1, 0xffffffdf, 4, 2]
+    assert domain.regs[EAX] == 0x6f6
+    assert domain.regs[ECX] & (1 << 5 | 1 << 31) == 1 << 31
+    assert domain.regs[EDX] & 0x131 == domain.model.features & 0x131
+
+
+def test_the_msrs_of_the_model_are_the_domains_own_and_checked():
+    domain, other = Domain(), Domain()
+    domain.regs[ECX], domain.regs[EAX], domain.regs[EDX] = 0x200, 0x80000006, 0xf
+    assert domain.exit(reasons.WRMSR) == LENGTH
+    domain.regs[EAX] = domain.regs[EDX] = 0
+    assert domain.exit(reasons.RDMSR) == LENGTH
+    assert (domain.regs[EAX], domain.regs[EDX]) == (0x80000006, 0xf)
+    other.regs[ECX] = 0x200
+    assert other.exit(reasons.RDMSR) == LENGTH
+    assert (other.regs[EAX], other.regs[EDX]) == (0, 0)
+    domain.regs[EAX] = 2                # no memory type
+    assert domain.exit(reasons.WRMSR) == 0
+    assert domain.reflected == (GP, 0, 0)
+
+
+def test_rdpmc_reads_the_counters_of_the_model():
+    domain = Domain()
+    domain.regs[ECX] = 1
+    domain.regs[EAX] = domain.regs[EDX] = 5
+    assert domain.exit(reasons.RDPMC) == LENGTH
+    assert (domain.regs[EAX], domain.regs[EDX]) == (0, 0)
+    domain.regs[ECX] = 2
+    assert domain.exit(reasons.RDPMC) == 0
+    assert domain.reflected == (GP, 0, 0)
 
 
 def test_msrs():
@@ -284,7 +304,7 @@ def test_msrs():
     assert (domain.regs[EAX], domain.regs[EDX]) == (0x3456789a, 0x12)
     domain.exit(reasons.WRMSR)
     assert domain.time_stamp_written == 0x123456789a
-    for unknown in [0x480, 0xc0000080, 0xffffffff]:
+    for unknown in [0x480, 0xc0000081, 0xffffffff]:
         domain.regs[ECX] = unknown
         for reason in [reasons.RDMSR, reasons.WRMSR]:
             assert domain.exit(reason) == 0
@@ -308,7 +328,7 @@ def test_hlt_sleeps_until_an_interrupt_and_is_the_end_with_interrupts_off():
     assert domain.exit(reasons.HLT) == LENGTH
     assert domain.asleep
     domain = Domain()
-    domain.injector.pic.vectors = [0x20]
+    domain.injector.controller.vectors = [0x20]
     domain.vmx.vmwrite(fields.GUEST_RFLAGS, 0x202)
     domain.exit(reasons.HLT)
     assert not domain.asleep

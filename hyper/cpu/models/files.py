@@ -1,12 +1,18 @@
 """Reads the data files beside this one, at translation time: the program holds the models, not the files.
 
-A file has the sections [model]; [cpuid], where `leaf = EAX EBX ECX EDX` or `leaf.subleaf = ...`, in hexadecimal, is what the part answers;
-and [vmx], the capability MSRs of a part with VT-x. The brand string stands in [model] and becomes leaves 80000002h to 80000004h.
+A file has the sections
+[model]: name, description, brand (it becomes leaves 80000002h to 80000004h), physical bits, counters and fixed counters (the MSRs that RDPMC reads, as
+first-last; without them there is no RDPMC), mcg capabilities (MSR 179h);
+[cpuid]: `leaf = EAX EBX ECX EDX` or `leaf.subleaf = ...`, in hexadecimal, what the part answers;
+[msr]: `index = value writable ignored kind` or `first-last = ...`, those that are not architectural; words at the end may be missing, and without
+`writable` a write is #GP; see registers.py;
+[vmx]: the capability MSRs of a part with VT-x.
 """
 import ConfigParser
 import os
 
 from hyper.cpu.models import model as m
+from hyper.cpu.models import registers as r
 
 DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 BRAND_LEAF, BRAND_SIZE = 0x80000002, 48
@@ -30,12 +36,38 @@ def read(name):
         leaves += brand_leaves(parser.get('model', 'brand'))
     vmx_msrs = []
     if parser.has_section('vmx'):
-        vmx_msrs = [signed(int(value, 16)) for _, value in sorted(parser.items('vmx'))]
+        vmx_msrs = [r.signed(int(value, 16)) for _, value in sorted(parser.items('vmx'))]
         assert len(vmx_msrs) == 13, path
-    has_rdpmc = parser.has_option('model', 'rdpmc') and parser.getboolean('model', 'rdpmc')
     has_intel64 = any(number == 0x80000001 and registers[3] & m.LM for number, _, registers in leaves)
-    return m.Model(parser.get('model', 'name'), parser.get('model', 'description'), [masked(*leaf) for leaf in leaves],
-                   parser.getint('model', 'physical bits'), has_rdpmc, has_intel64, vmx_msrs)
+    result = m.Model(parser.get('model', 'name'), parser.get('model', 'description'), [masked(*leaf) for leaf in leaves],
+                     parser.getint('model', 'physical bits'), has_intel64, counters(parser, 'counters'), counters(parser, 'fixed counters'), vmx_msrs)
+    mcg_capabilities = 0
+    if parser.has_option('model', 'mcg capabilities'):
+        mcg_capabilities = int(parser.get('model', 'mcg capabilities'), 16)
+    result.registers.update(r.architectural(result.features, result.extended_features, result.family, result.physical_bits, vmx_msrs, mcg_capabilities))
+    if parser.has_section('msr') and result.features & m.MSR:
+        for key, value in parser.items('msr'):
+            for index in indices(key):
+                result.registers[index] = register(value.split())
+    return result
+
+
+def indices(key):
+    """The MSRs that `first-last` or one index names."""
+    first, _, last = key.partition('-')
+    return range(int(first, 16), int(last or first, 16) + 1)
+
+
+def counters(parser, name):
+    return indices(parser.get('model', name)) if parser.has_option('model', name) else []
+
+
+def register(words):
+    numbers = [int(word, 16) for word in words if word not in r.KINDS]
+    kinds = [r.KINDS[word] for word in words if word in r.KINDS]
+    if len(numbers) == 1 and not kinds:
+        return r.constant(numbers[0])
+    return r.writable(*(numbers + [r.ALL, 0][len(numbers) - 1:] + (kinds or [r.PLAIN])))
 
 
 def brand_leaves(quoted):
@@ -70,8 +102,3 @@ def masked(number, subleaf, registers):
     elif number == 0x80000008 and not m.IMPLEMENTED_EXTENDED_EDX & m.LM:
         eax = eax & 0xff | 32 << 8              # without Intel 64 a linear address has 32 bits
     return m.Leaf(number, subleaf, m.Answer(eax, ebx, ecx, edx))
-
-
-def signed(value):
-    """A 64-bit word as RPython has it."""
-    return value - (1 << 64) if value >> 63 else value

@@ -9,7 +9,7 @@ SSE3, MONITOR, VMX, SSSE3 = 1 << 0, 1 << 3, 1 << 5, 1 << 9
 NX, LM = 1 << 20, 1 << 29
 
 # what hyper.cpu implements; everything else is masked out of every model
-IMPLEMENTED_EDX = FPU | DE | PSE | TSC | MSR | PAE | CX8 | SEP | PGE | CMOV | PSE36 | FXSR | SS
+IMPLEMENTED_EDX = (FPU | DE | PSE | TSC | MSR | PAE | MCE | CX8 | APIC | SEP | MTRR | PGE | MCA | CMOV | PAT | PSE36 | FXSR | SS)
 IMPLEMENTED_ECX = VMX
 IMPLEMENTED_EXTENDED_EDX = NX
 IMPLEMENTED_EXTENDED_ECX = 0
@@ -44,21 +44,26 @@ class Leaf(object):
 
 
 class Model(object):
-    """name: for --cpu; leaves: what CPUID says, already masked; physical_bits: width of a physical address; has_rdpmc: RDPMC and CR4.PCE exist, which
-    CPUID does not tell; has_intel64: the part has 64-bit mode, here without effect but for an opcode or two; vmx_msrs: MSRs 480h to 48Ch as signed 64-bit ints, empty without VT-x.
+    """name: for --cpu; leaves: what CPUID says, already masked; physical_bits: width of a physical address; has_intel64: the part has 64-bit mode, here
+    without effect but for an opcode or two; counters, fixed_counters: the MSRs that RDPMC reads; vmx_msrs: MSRs 480h to 48Ch as signed 64-bit ints,
+    empty without VT-x; registers: its MSRs, by index.
 
-    signature: CPUID 1 EAX, and EDX after reset; features, more_features: CPUID 1 EDX and ECX; extended_features: CPUID 80000001h EDX."""
-    _immutable_fields_ = ['name', 'description', 'leaves[*]', 'physical_bits', 'has_rdpmc', 'has_intel64', 'vmx_msrs[*]', 'highest',
-                          'highest_extended', 'signature', 'family', 'features', 'more_features', 'extended_features']
+    signature: CPUID 1 EAX, and EDX after reset; features, more_features: CPUID 1 EDX and ECX; extended_features: CPUID 80000001h EDX; has_rdpmc:
+    RDPMC and CR4.PCE exist; has_whole_tsc: a write to the time-stamp counter changes all of it, not only the low half."""
+    _immutable_fields_ = ['name', 'description', 'leaves[*]', 'physical_bits', 'has_intel64', 'counters[*]', 'fixed_counters[*]', 'vmx_msrs[*]',
+                          'registers', 'highest', 'highest_extended', 'signature', 'family', 'features', 'more_features', 'extended_features',
+                          'has_rdpmc', 'has_whole_tsc']
 
-    def __init__(self, name, description, leaves, physical_bits, has_rdpmc, has_intel64, vmx_msrs):
+    def __init__(self, name, description, leaves, physical_bits, has_intel64, counters, fixed_counters, vmx_msrs):
         self.name = name
         self.description = description
         self.leaves = leaves
         self.physical_bits = physical_bits
-        self.has_rdpmc = has_rdpmc
         self.has_intel64 = has_intel64
+        self.counters = counters
+        self.fixed_counters = fixed_counters
         self.vmx_msrs = vmx_msrs
+        self.registers = {}
         self.highest = self.leaf(0, 0).eax
         self.highest_extended = self.leaf(FIRST_EXTENDED, 0).eax
         version = self.leaf(1, 0)
@@ -67,6 +72,9 @@ class Model(object):
         self.features = version.edx
         self.more_features = version.ecx
         self.extended_features = self.leaf(0x80000001, 0).edx
+        self.has_rdpmc = len(counters) > 0
+        number = version.eax >> 4 & 15 | version.eax >> 12 & 0xf0
+        self.has_whole_tsc = self.family > 6 or (self.family == 6 and number >= 0xe)      # SDM vol. 3, 17.17.3
 
     def cpuid(self, number, subleaf):
         """The Answer to a leaf. One above the highest of its range is answered as the highest basic one (SDM vol. 2, CPUID)."""

@@ -1,8 +1,10 @@
-"""CPUID (exit reason 10): what the host's processor says, less VT-x, and with the bit that tells of a hypervisor."""
+"""CPUID (exit reason 10): what the host's processor says, less VT-x and MONITOR, and with the bit that tells of a hypervisor."""
+from hyper.cpu.models import model as models
+from hyper.cpu.models.registers import MICROCODE_REVISION
 
 EAX, ECX, EDX, EBX = 0, 1, 2, 3
 VERSION_LEAF = 1
-HAS_VMX = 1 << 5                # of ECX in the leaf of the version
+HIDDEN_ECX = models.VMX | models.MONITOR
 HAS_HYPERVISOR = 1 << 31
 
 
@@ -11,10 +13,13 @@ def exit_cpuid(domain):
     leaf = guest.register(EAX)
     answer = domain.model.cpuid(leaf, guest.register(ECX))
     ecx = answer.ecx
+    edx = answer.edx
     if leaf == VERSION_LEAF:
-        ecx = ecx & ~HAS_VMX | HAS_HYPERVISOR
+        domain.msrs.reload(MICROCODE_REVISION)
+        ecx = ecx & ~HIDDEN_ECX | HAS_HYPERVISOR
+        edx &= ~domain.msrs.hidden_features()
     guest.set_register(EAX, answer.eax)
     guest.set_register(EBX, answer.ebx)
     guest.set_register(ECX, ecx)
-    guest.set_register(EDX, answer.edx)
+    guest.set_register(EDX, edx)
     guest.skip_instruction()

@@ -3,10 +3,11 @@ from hyper.board.bus import Bus
 from hyper.board.dma import Ram
 from hyper.board.machine import jumps_to_itself
 from hyper.board.pc import PC
-from hyper.board.pic import InterruptListener
+from hyper.board.local_apic import ProcessorPins
 from hyper.board.power import PowerListener
 from hyper.cpu import control
 from hyper.cpu.models.model import NX
+from hyper.cpu.models.registers import Bank
 from hyper.options import EPT, FULL, VTLB
 from hyper.vmm.domain import Domain, NOT_MAPPED
 from hyper.vmm.full import cr_access, exit_dispatch, setup
@@ -31,14 +32,20 @@ def frames_wanted(size, use_ept):
     return SHADOW_FRAMES
 
 
-class DomainInterrupts(InterruptListener):
-    """The INTR wire of the domain's PICs."""
+class DomainPins(ProcessorPins):
+    """The domain's processor, as its PICs and its local APIC see it."""
 
     def __init__(self, domain):
         self.domain = domain
 
     def interrupt_changed(self):
         self.domain.interrupt_changed()
+
+    def nmi(self):
+        self.domain.nmi()
+
+    def initialize(self):
+        self.domain.end(0, 'reset by the guest')
 
 
 class DomainPower(PowerListener):
@@ -58,19 +65,20 @@ class DomainPower(PowerListener):
 class FullDomain(Domain):
     """`base` is the machine address of its `size` bytes of RAM, `frames` the addresses of those frames of `frames_wanted` for shadow or
     extended tables."""
-    _immutable_fields_ = ['model', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector']
+    _immutable_fields_ = ['model', 'msrs', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector']
 
     technique = FULL
 
     def __init__(self, number, name, vmx, model, clock, machine, base, size, sink, use_ept, region, frames, host):
         Domain.__init__(self, number, name, vmx, region, host, 0)
         self.model = model
+        self.msrs = Bank(model)
         self.bus = Bus()
         self.memory = GuestMemory(machine, base, size, self.bus)
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.pc = PC(self.bus, clock, DomainInterrupts(self), DomainPower(self), sink, Ram(machine, base, size))
+        self.pc = PC(self.bus, clock, DomainPins(self), DomainPower(self), sink, Ram(machine, base, size), model)
         self.shadow = None
         self.ept = None
         self.mmu = EPT if use_ept else VTLB
@@ -78,7 +86,7 @@ class FullDomain(Domain):
             self.ept = ExtendedTables(machine, self.memory, frames, True)
         else:
             self.shadow = ShadowTables(self.guest, frames)
-        self.injector = Injector(self.guest, self.pc.pic)
+        self.injector = Injector(self.guest, self.pc)
         self.tsc_offset = 0
 
     # -- the beginning
@@ -140,8 +148,21 @@ class FullDomain(Domain):
         if self.asleep:
             if self.injector.has_interrupt():
                 self.wake()
-        elif self.inside and self.pc.pic.pending():
+        elif self.inside and self.injector.has_interrupt():
             self.host.domain_interrupted(self)
+
+    def nmi(self):
+        self.injector.nmi = True
+        self.interrupt_changed()
+
+    def set_apic_base(self, value):
+        """The registers of the local APIC may now lie where RAM was, and RAM where they were."""
+        self.pc.set_apic_base(value)
+        if self.ept is not None:
+            self.ept.empty()
+            self.vmx.flush()
+        else:
+            self.shadow.empty()
 
     def receive(self, text):
         self.pc.receive(text)

@@ -31,15 +31,21 @@ class ExtendedTables(object):
         self.guest = guest
         self.large = large
         self.frames = frames
+        self.root = frames[0]
+        self.directories = frames[2:6]
+        self.tables = [0] * ((guest.size + LARGE_MASK) // LARGE_SIZE)
+        self.empty()
+
+    def empty(self):
+        """Maps nothing. If the tables have been in use the processor must be told."""
         self.used = 0
-        self.root = self.take_frame()
+        self.take_frame()
         pointers = self.take_frame()
         self.write_entry(self.root, 0, pointers | ALL)
-        self.directories = [0] * 4
         for k in range(4):
-            self.directories[k] = self.take_frame()
-            self.write_entry(pointers, k, self.directories[k] | ALL)
-        self.tables = [0] * ((guest.size + LARGE_MASK) // LARGE_SIZE)
+            self.write_entry(pointers, k, self.take_frame() | ALL)
+        for k in range(len(self.tables)):
+            self.tables[k] = 0
 
     def pointer(self):
         """The EPT pointer for the VMCS (24.6.11)."""

@@ -4,8 +4,8 @@ from hyper.vmm.full.cr_access import exit_cr_access
 from hyper.vmm.full.dr_access import exit_dr_access
 from hyper.vmm.full.hlt import exit_hlt
 from hyper.vmm.full.io import exit_io
-from hyper.vmm.full.msr import exit_rdmsr, exit_wrmsr
-from hyper.vmm.full.reflected import PF, Reflected, Unsupported, general_protection, undefined
+from hyper.vmm.full.msr import exit_rdmsr, exit_rdpmc, exit_wrmsr
+from hyper.vmm.full.reflected import PF, Reflected, Unsupported, undefined
 from hyper.vmm.full.task_switch import exit_task_switch
 from hyper.vmm.full.vtlb import DEVICE, REFLECT
 from hyper.vmm.domain import REASONS
@@ -62,17 +62,13 @@ def exit_undefined(domain):
     raise undefined()
 
 
-def exit_rdpmc(domain):
-    raise general_protection()
-
-
 def exit_external_interrupt(domain):
     if domain.host.host_interrupt(domain):
         domain.preempt()
 
 
 def exit_interrupt_window(domain):
-    """The entry that follows injects the interrupt."""
+    """The entry that follows injects the interrupt, or the NMI."""
 
 
 def exit_triple_fault(domain):
@@ -93,6 +89,7 @@ def _table():
     table[reasons.EXTERNAL_INTERRUPT] = exit_external_interrupt
     table[reasons.TRIPLE_FAULT] = exit_triple_fault
     table[reasons.INTERRUPT_WINDOW] = exit_interrupt_window
+    table[reasons.NMI_WINDOW] = exit_interrupt_window
     table[reasons.TASK_SWITCH] = exit_task_switch
     table[reasons.CPUID] = exit_cpuid
     table[reasons.HLT] = exit_hlt

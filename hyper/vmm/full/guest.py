@@ -19,7 +19,7 @@ PRESENT, BIG, UNUSABLE = 1 << 7, 1 << 14, 1 << 16
 DPL_SHIFT = 5
 
 FLAG_TF, FLAG_IF, FLAG_DF, FLAG_RF, FLAG_VM = 1 << 8, 1 << 9, 1 << 10, 1 << 16, 1 << 17
-BLOCKED_BY_STI, BLOCKED_BY_MOV_SS = 1, 2
+BLOCKED_BY_STI, BLOCKED_BY_MOV_SS, BLOCKED_BY_NMI = 1, 2, 8
 PENDING_SINGLE_STEP = 1 << 14           # BS of the pending debug exceptions (24.4.2)
 CR0_PE = 1
 

@@ -1,6 +1,6 @@
-"""Events for the guest: interrupts of its PICs, exceptions that the VMM reflects, and events whose delivery an exit has cut short
+"""Events for the guest: interrupts of its PICs and its local APIC, NMI, exceptions that the VMM reflects, and events whose delivery an exit has cut short
 (SDM vol. 3, 24.8.3 and 27.2.3)."""
-from hyper.vmm.full.guest import BLOCKED_BY_MOV_SS, BLOCKED_BY_STI, FLAG_IF
+from hyper.vmm.full.guest import BLOCKED_BY_MOV_SS, BLOCKED_BY_NMI, BLOCKED_BY_STI, FLAG_IF
 from hyper.vmm.full.reflected import DE, DF, GP, NO_ERROR, PF, SS, TS, NP
 from hyper.vmx import controls, fields
 
@@ -8,6 +8,7 @@ VALID, ERROR_VALID = 1 << 31, 1 << 11
 TYPE_SHIFT = 8
 EXTERNAL, NMI, HARDWARE_EXCEPTION, SOFTWARE_INTERRUPT, PRIVILEGED_SOFTWARE_EXCEPTION, SOFTWARE_EXCEPTION = 0, 2, 3, 4, 5, 6
 NOTHING = 0
+NMI_VECTOR = 2
 NONE = -1
 
 
@@ -17,13 +18,14 @@ def is_contributory(vector):
 
 
 class Injector(object):
-    """`guest` is the GuestProcessor, `pic` has pending() and acknowledge(). After each exit `exited` must be called if the exit can have cut short
+    """`guest` is the GuestProcessor, `controller` has pending() and acknowledge(). After each exit `exited` must be called if the exit can have cut short
     the delivery of an event; before each entry, `prepare`."""
-    _immutable_fields_ = ['guest', 'pic']
+    _immutable_fields_ = ['guest', 'controller']
 
-    def __init__(self, guest, pic):
+    def __init__(self, guest, controller):
         self.guest = guest
-        self.pic = pic
+        self.controller = controller
+        self.nmi = False                    # one waits
         self.controls = 0                   # the processor controls in force, with or without the window
         self.information = NOTHING          # of the event to inject on the next entry, as the VMCS has it
         self.error = 0
@@ -64,8 +66,11 @@ class Injector(object):
         return True
 
     def has_interrupt(self):
-        """Whether there is an external interrupt for the guest, which would also end its HLT."""
-        return self.interrupted != NONE or self.pic.pending()
+        """Whether there is an interrupt or an NMI for the guest, which would also end its HLT."""
+        return self.nmi or self.has_external()
+
+    def has_external(self):
+        return self.interrupted != NONE or self.controller.pending()
 
     def can_interrupt(self):
         guest = self.guest
@@ -73,17 +78,23 @@ class Injector(object):
             return False
         return not guest.read(fields.GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
 
+    def can_take_nmi(self):
+        return not self.guest.read(fields.GUEST_INTERRUPTIBILITY) & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI)
+
     def prepare(self):
         """Before an entry: injects what is due, and asks for an exit when the guest can take what has to wait."""
-        if self.information == NOTHING and self.has_interrupt() and self.can_interrupt():
+        if self.information == NOTHING and self.nmi and self.can_take_nmi():
+            self.nmi = False
+            self.information = NMI_VECTOR | NMI << TYPE_SHIFT | VALID
+        if self.information == NOTHING and self.has_external() and self.can_interrupt():
             vector = self.interrupted
             if vector == NONE:
-                vector = self.pic.acknowledge()
+                vector = self.controller.acknowledge()
             self.interrupted = NONE
             self.information = vector & 0xff | EXTERNAL << TYPE_SHIFT | VALID
         if self.information != NOTHING:
             self.inject()
-        self.open_window(self.has_interrupt())
+        self.open_windows(self.has_external(), self.nmi)
 
     def inject(self):
         guest = self.guest
@@ -94,11 +105,13 @@ class Injector(object):
             guest.write(fields.ENTRY_INSTRUCTION_LENGTH, self.length)
         self.information = NOTHING
 
-    def open_window(self, wanted):
-        """Interrupt-window exiting, changed only when it must be."""
-        value = self.controls & ~controls.INTERRUPT_WINDOW_EXITING
-        if wanted:
+    def open_windows(self, for_interrupt, for_nmi):
+        """Interrupt-window and NMI-window exiting, changed only when they must be."""
+        value = self.controls & ~(controls.INTERRUPT_WINDOW_EXITING | controls.NMI_WINDOW_EXITING)
+        if for_interrupt:
             value |= controls.INTERRUPT_WINDOW_EXITING
+        if for_nmi:
+            value |= controls.NMI_WINDOW_EXITING
         if value != self.controls:
             self.controls = value
             self.guest.write(fields.PROCESSOR_CONTROLS, value)

@@ -1,5 +1,6 @@
 """What the hypervisor does about each basic exit reason of a paravirtual domain: a table of handlers, each a function of the domain."""
 from hyper.cpu import faults
+from hyper.cpu.models import model as models
 from hyper.vmm.para.bounce import FLAG_RF, NO_ADDRESS, NO_ERROR
 from hyper.vmm.para.instruction import advance, length_of_int
 from hyper.vmm.para.layout import CONTINUE, FRAME, HYPERCALL_VECTOR, KERNEL_RING, LDT, M32, TABLE_PAGES, TRAP_DPL
@@ -11,13 +12,12 @@ IDT_ERROR, ERROR_SOURCES = 2, 7         # of an error code: a gate of the IDT wa
 CR0_TS = 1 << 3
 EAX, ECX, EDX, EBX, ESI, EDI = 0, 1, 2, 3, 6, 7
 DR6 = 6
-VERSION_LEAF = 1
-# VME, PSE, PAE, PGE, PSE-36: the page tables that can be validated have two levels of small pages, and no other control bit of theirs is the
-# guest's; SEP: SYSENTER would need ring 0
-HIDDEN_EDX = 1 << 1 | 1 << 3 | 1 << 6 | 1 << 11 | 1 << 13 | 1 << 17
-HIDDEN_ECX = 1 << 5                     # VMX
-EXTENDED_LEAF = 0x80000001
-HIDDEN_EXTENDED_EDX = 1 << 20           # NX, which goes with PAE
+VERSION_LEAF, EXTENDED_LEAF = 1, 0x80000001
+# what needs ring 0 or a bit of CR4, or page tables that the interface does not have: it validates two levels of small pages
+HIDDEN_EDX = (models.VME | models.PSE | models.PAE | models.MCE | models.APIC | models.SEP | models.MTRR | models.PGE | models.MCA | models.PAT |
+              models.PSE36)
+HIDDEN_ECX = models.VMX | models.MONITOR
+HIDDEN_EXTENDED_EDX = models.NX
 HAS_HYPERVISOR = 1 << 31                # of ECX
 
 
