@@ -5,6 +5,7 @@
     with Machine('kernel.elf') as machine:
         print(machine.run(seconds=10).text)
 """
+from guestkit.engine import models
 from guestkit.errors import BadInput, EngineError, GuestkitError, GuestStopped, MemoryFault
 from guestkit.machine import Domain, Guest, Machine, Reason, Stop
 from guestkit.memory import Memory
@@ -13,4 +14,4 @@ from guestkit.report import DomainReport, Report
 
 __version__ = '0.1'
 __all__ = ['BadInput', 'Domain', 'DomainReport', 'EngineError', 'Guest', 'GuestStopped', 'GuestkitError', 'Machine', 'Memory',
-           'MemoryFault', 'Reason', 'Registers', 'Report', 'Stop']
+           'MemoryFault', 'Reason', 'Registers', 'Report', 'Stop', 'models']

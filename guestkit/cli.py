@@ -1,4 +1,4 @@
-"""The command line: guestkit run, linux, build, symbols, bench."""
+"""The command line: guestkit run, linux, build, symbols, bench, popek-goldberg."""
 import os
 import signal
 import sys
@@ -15,6 +15,7 @@ guestkit runs operating systems on a machine of your own: bare, or as domains of
   guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
   guestkit symbols IMAGE    writes the functions of a Linux kernel by address, for run --symbols
   guestkit bench            measures what each way to run a kernel costs
+  guestkit popek-goldberg   shows which instructions betray a hypervisor to a program, or the lack of one
   guestkit version
 
 guestkit COMMAND --help says more and has examples. A first one:
@@ -52,6 +53,9 @@ def command(words):
     if name == 'bench':
         from guestkit.bench.command import bench
         return bench(words)
+    if name == 'popek-goldberg':
+        from guestkit.popek_goldberg import popek_goldberg
+        return popek_goldberg(words)
     raise GuestkitError(f'{name}: no such command; see guestkit --help')
 
 

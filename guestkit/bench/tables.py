@@ -1,11 +1,11 @@
 """Tables of text."""
 
 
-def table(heading, rows):
-    """Text of a table: the first column flush left, the others flush right."""
+def table(heading, rows, left=False):
+    """Text of a table: the first column flush left, the others flush right, or all of them left."""
     rows = [[str(cell) for cell in row] for row in [heading, *rows]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(heading))]
-    lines = ['  '.join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
+    lines = ['  '.join(cell.ljust(width) if i == 0 or left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))).rstrip()
              for row in rows]
     lines.insert(1, '  '.join('-' * width for width in widths))
     return '\n'.join(lines) + '\n'

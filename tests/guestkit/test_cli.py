@@ -55,6 +55,13 @@ def refused(*words, **environment):
     return errors
 
 
+def test_cpu_help_lists_the_processors():
+    status, output, errors = guestkit('run', '--cpu', 'help')
+    assert status == 0 and errors == ''
+    names = [line.split()[0] for line in output.splitlines()]
+    assert names[0] == 'core2duo' and {'486', 'pentium', 'pentium-2', 'pentium-3', 'pentium-d', 'nehalem'} < set(names)
+
+
 def test_a_guest_runs_with_its_console_as_standard_output_and_its_report_on_stderr(hello):
     status, output, errors = guestkit('run', hello, '--append', 'there')
     assert (status, output) == (0, 'hello there\n')

@@ -114,7 +114,8 @@ def test_help_models_and_version(capfd):
     assert hyper(capfd, 'run', 'x', '--help')[0] == 0
     assert hyper(capfd)[0] == 2
     status, text, errors = hyper(capfd, 'models')
-    assert status == 0 and text.count('\n') >= 2
+    assert status == 0 and text.startswith('core2duo ') and text.count('\n') == 8
+    assert hyper(capfd, 'run', '--cpu', 'help')[:2] == (0, text)
     assert hyper(capfd, 'version')[1].startswith('hyper ')
 
 
