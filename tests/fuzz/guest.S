@@ -23,7 +23,9 @@ _start: cld
         mov     $STACK, %esp
         lgdt    gdt_pointer
         ljmp    $8, $1f
-1:
+1:      mov     %cr0, %eax
+        or      $0x20, %eax             # NE: an x87 exception is one
+        mov     %eax, %cr0
         .if MODE == 5
         jmp     to_real
         .endif
