@@ -148,23 +148,24 @@ class Domain:
 
 
 class Machine:
-    """A machine with a guest, loaded and ready to run. The options are those of Guest; `cpu` names the processor model.
+    """A machine with a guest, loaded and ready to run. The options are those of Guest; `cpu` names the processor model;
+    with `realtime` machine time keeps to the clock on the wall; `symbols` (a path) has exits counted by function of the kernel.
 
     It is a context manager; `close` frees what it holds. Machine.of takes several guests. Machines are independent of each
     other; one thread at a time can run any of them.
     """
 
     def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, cpu=None,
-                 on_output=None):
-        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies)], cpu, on_output)
+                 realtime=False, symbols=None, on_output=None):
+        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies)], cpu, realtime, symbols, on_output)
 
     @classmethod
-    def of(cls, *guests, cpu=None, on_output=None):
+    def of(cls, *guests, cpu=None, realtime=False, symbols=None, on_output=None):
         """A machine whose domains are made from these Guests."""
         if not guests:
             raise BadInput('Machine.of(): needs at least one Guest')
         machine = cls.__new__(cls)
-        machine._open(guests, cpu, on_output)
+        machine._open(guests, cpu, realtime, symbols, on_output)
         return machine
 
     @classmethod
@@ -174,13 +175,17 @@ class Machine:
         machine._open_words(words, on_output)
         return machine
 
-    def _open(self, guests, cpu, on_output):
+    def _open(self, guests, cpu, realtime, symbols, on_output):
         with tempfile.TemporaryDirectory(prefix='guestkit-') as directory:
             words = []
             for guest in guests:
                 words += (['--domain'] if words else []) + guest.words(directory)
             if cpu is not None:
                 words += ['--cpu', cpu]
+            if realtime:
+                words.append('--realtime')
+            if symbols is not None:
+                words += ['--symbols', os.fspath(symbols)]
             self._open_words(words, on_output)
 
     def _open_words(self, words, on_output):

@@ -19,6 +19,11 @@ class DomainReport:
     hypercalls: dict
     data: dict = field(repr=False)
 
+    @property
+    def functions(self):
+        """Exits by function of the kernel, the most frequent first: (function, reason, count). Empty without `symbols`."""
+        return [tuple(row) for row in self.data.get('functions', [])]
+
 
 @dataclass(frozen=True)
 class Report:

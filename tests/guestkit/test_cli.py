@@ -167,3 +167,36 @@ def test_no_command_shows_the_help_with_status_2():
     status, output, errors = guestkit()
     assert status == 2 and output == '' and 'guestkit run IMAGE' in errors
     assert guestkit('version')[1].startswith('guestkit ')
+
+
+def test_the_image_may_come_as_kernel_with_initrd_and_the_run_may_end_with_an_expected_text(hello, tmp_path):
+    (tmp_path / 'initrd').write_text('x')
+    words = ['run', '--append', 'there', '--initrd', str(tmp_path / 'initrd'), '--kernel', hello, '--report', 'none']
+    assert guestkit(*words) == (0, 'hello there\n', '')
+    assert guestkit(*words, '--expect', 'lo th') == (0, 'hello th', '')
+    status, output, errors = guestkit(*words, '--expect', 'nowhere')
+    assert (status, output) == (1, 'hello there\n') and '--expect nowhere: no console printed it' in errors
+
+
+def test_exits_are_told_by_function_with_the_symbols_of_the_kernel(hello):
+    status, _, errors = guestkit('run', hello, '--mode', 'full', '--symbols', hello, '--report', 'json')
+    functions = json.loads(errors)['domains'][0]['functions']
+    assert status == 0 and any(reason == 'IO_INSTRUCTION' and name != '(in no function)' and count > 5 for name, reason, count in functions)
+    assert '--mode native' in refused('run', hello, '--symbols', hello)
+
+
+def test_realtime_takes_the_time_that_the_guest_waits(guest):
+    wait = guest("""
+        .globl  _start
+_start: rdtsc
+        mov     %eax, %ebx
+1:      rdtsc
+        sub     %ebx, %eax
+        cmp     $500000000, %eax
+        jb      1b
+        mov     $0, %al
+        out     %al, $0xf4
+""", suffix='.S')
+    before = time.monotonic()
+    assert guestkit('run', wait, '--realtime', '--report', 'none')[0] == 0
+    assert time.monotonic() - before > 0.5

@@ -108,3 +108,14 @@ def test_ctrl_a_x_leaves_and_the_terminal_is_as_before(on_terminal):
     on_terminal.type(b'\x01x')
     assert on_terminal.child.wait(20) == 130
     assert termios.tcgetattr(on_terminal.slave) == on_terminal.before
+
+
+def test_ctrl_a_s_shows_the_counters_and_ctrl_a_r_starts_the_guest_anew(on_terminal):
+    on_terminal.until(b'ready')
+    on_terminal.type(b'\x01s')
+    on_terminal.until(b'million a second')
+    on_terminal.seen = b''
+    on_terminal.type(b'\x01r')
+    on_terminal.until(b'ready')
+    on_terminal.type(b'q')
+    assert on_terminal.child.wait(20) == 7
