@@ -20,6 +20,9 @@ from hyper.cpu.operations import string as S
 from hyper.cpu.operations import system as Y
 from hyper.cpu.operations import transfer as T
 from hyper.cpu.operations import x87
+from hyper.cpu.operations.sse import decode as sse
+from hyper.cpu.operations.sse import system as sse_system
+from hyper.cpu.operations.sse import table as sse_table
 from hyper.cpu.operations.operands import Immediate, Register32, Memory, register, memory
 
 M32 = 0xffffffff
@@ -932,15 +935,61 @@ def d_double_shift(d, opcode):
     return shift.DoubleShift(opcode < 0xa8, target, source, Immediate(d.u8()), size)
 
 
-def d_fence(d, opcode):
-    """0F AE: FXSAVE, FXRSTOR, and the fences, which order nothing that is not in order here."""
+def d_group_15(d, opcode):
+    """0F AE: /0 FXSAVE, /1 FXRSTOR, /2 LDMXCSR, /3 STMXCSR, /7 CLFLUSH; with mod 3, fences, which order nothing that is not in order here."""
     d.modrm()
-    if d.mod != 3 and d.reg < 2:
+    kind = d.reg
+    if d.repeat != NO_REPEAT or sse.mandatory_prefix(d) != sse_table.NP:
+        raise Undefined()
+    if d.mod == 3:
+        if kind < 5:
+            raise Undefined()
+        d.needs(models.SSE if kind == 7 else models.SSE2)
+        return M.Nop()
+    if kind < 2:
         d.needs(models.FXSR)
         return x87.decode_extended(d)
-    if d.mod == 3 and d.reg >= 5:
-        return M.Nop()
-    raise Undefined()
+    if kind == 7:
+        d.needs(models.CLFSH)
+        return sse_system.FlushLine(d.memory_operand(1))
+    if kind != 2 and kind != 3:
+        raise Undefined()
+    d.needs(models.SSE)
+    if kind == 2:
+        return sse_system.LoadMXCSR(d.memory_operand(4))
+    return sse_system.StoreMXCSR(d.memory_operand(4))
+
+
+def d_sse(d, opcode):
+    """MMX and SSE: the opcodes in sse.table."""
+    d.modrm()
+    return sse_operation(d, sse_table.MAP_0F, opcode)
+
+
+def sse_operation(d, map, opcode):
+    operation = sse.decode(d, map, opcode)
+    if operation is None:
+        raise Undefined()
+    return operation
+
+
+def d_empty_mmx(d, opcode):
+    """0F 77 EMMS."""
+    d.needs(models.MMX)
+    if sse.mandatory_prefix(d) != sse_table.NP:
+        raise Undefined()
+    return sse_system.EmptyMMX()
+
+
+def d_masked_move(d, opcode):
+    """0F F7: MASKMOVQ, 66 MASKMOVDQU."""
+    d.modrm()
+    prefix = sse.mandatory_prefix(d)
+    d.needs(models.SSE if prefix == sse_table.NP else models.SSE2)
+    if d.mod != 3 or prefix > sse_table.P66:
+        raise Undefined()
+    target = memory(d.mode.flat, d.data_segment(), 7, -1, 0, 0, d.address_mask(), 1)
+    return sse.masked_move(d, target, prefix == sse_table.NP)
 
 
 def d_multiply(d, opcode):
@@ -1007,14 +1056,23 @@ def d_group_9(d, opcode):
     raise Undefined()
 
 
-def d_invalidate_nested(d, opcode):
-    """0F 38: 66 80 INVEPT, 66 81 INVVPID; nothing else of this map is here."""
+def d_map_38(d, opcode):
+    """0F 38: 66 80 INVEPT, 66 81 INVVPID; SSSE3."""
     third = d.u8()
-    if d.operand_size != 2 or (third != 0x80 and third != 0x81):
-        raise Undefined()
     d.modrm()
+    if third != 0x80 and third != 0x81:
+        return sse_operation(d, sse_table.MAP_0F38, third)
+    if d.operand_size != 2:
+        raise Undefined()
     operand = d.only_memory(4)
     return Y.InvalidateNested(d.eip, third == 0x81, operand, d.reg_operand(4))
+
+
+def d_map_3a(d, opcode):
+    """0F 3A: SSSE3."""
+    third = d.u8()
+    d.modrm()
+    return sse_operation(d, sse_table.MAP_0F3A, third)
 
 
 def d_byte_swap(d, opcode):
@@ -1056,13 +1114,16 @@ _fill(ONE_BYTE, [
 _fill(TWO_BYTE, [
     (0x00, 0x00, d_group_6), (0x01, 0x01, d_group_7), (0x02, 0x03, d_lar), (0x06, 0x06, d_simple_system), (0x08, 0x09, d_simple_system),
     (0x0d, 0x0d, d_hint_nop), (0x18, 0x1f, d_hint_nop), (0x20, 0x23, d_move_control), (0x30, 0x35, d_simple_system),
-    (0x38, 0x38, d_invalidate_nested), (0x40, 0x4f, d_conditional_move), (0x78, 0x79, d_vmread), (0x80, 0x8f, d_jump_near), (0x90, 0x9f, d_set),
+    (0x38, 0x38, d_map_38), (0x3a, 0x3a, d_map_3a), (0x40, 0x4f, d_conditional_move), (0x78, 0x79, d_vmread), (0x80, 0x8f, d_jump_near), (0x90, 0x9f, d_set),
     (0xa0, 0xa0, d_push_fs_gs), (0xa1, 0xa1, d_pop_fs_gs), (0xa2, 0xa2, d_simple_system), (0xa3, 0xa3, d_bit_test), (0xa4, 0xa5, d_double_shift),
-    (0xa8, 0xa8, d_push_fs_gs), (0xa9, 0xa9, d_pop_fs_gs), (0xab, 0xab, d_bit_test), (0xac, 0xad, d_double_shift), (0xae, 0xae, d_fence),
+    (0xa8, 0xa8, d_push_fs_gs), (0xa9, 0xa9, d_pop_fs_gs), (0xab, 0xab, d_bit_test), (0xac, 0xad, d_double_shift), (0xae, 0xae, d_group_15),
     (0xaf, 0xaf, d_multiply), (0xb0, 0xb1, d_compare_exchange), (0xb2, 0xb2, d_load_far_pointer), (0xb3, 0xb3, d_bit_test),
     (0xb4, 0xb5, d_load_far_pointer), (0xb6, 0xb7, d_move_zero_extended), (0xba, 0xba, d_bit_test_immediate), (0xbb, 0xbb, d_bit_test),
     (0xbc, 0xbd, d_bit_scan), (0xbe, 0xbf, d_move_sign_extended), (0xc0, 0xc1, d_exchange_add), (0xc7, 0xc7, d_group_9), (0xc8, 0xcf, d_byte_swap),
 ])
+
+_fill(TWO_BYTE, [(opcode, opcode, d_sse) for opcode in sse_table.OPCODES])
+_fill(TWO_BYTE, [(0x77, 0x77, d_empty_mmx), (0xf7, 0xf7, d_masked_move)])
 
 # Opcodes that take LOCK when their target is memory (SDM vol. 2, LOCK)
 LOCKABLE_ONE_BYTE = [False] * 256

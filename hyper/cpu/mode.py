@@ -136,6 +136,38 @@ class Mode(object):
             return address + raw.load64(self.tlb, i + ADDEND)
         return self.writable_slow(address, size, segment)
 
+    # -- operands of any size: in RAM at `place` if `reads` or `writes` says so, else by way of raw storage that holds a copy
+
+    def reads(self, address, size):
+        return (address + (size - 1)) & PAGE == raw.load64(self.tlb, (address >> 7) & TLB_INDEX)
+
+    def writes(self, address, size):
+        return (address + (size - 1)) & PAGE == raw.load64(self.tlb, ((address >> 7) & TLB_INDEX) + WRITE_TAG)
+
+    def place(self, address):
+        """The offset in RAM of an address that the TLB holds."""
+        return address + raw.load64(self.tlb, ((address >> 7) & TLB_INDEX) + ADDEND)
+
+    @dont_look_inside
+    def load_bytes_slow(self, address, size, segment, storage, at):
+        """Bring `size` bytes, 2 or a multiple of 4, to offset `at` of other storage."""
+        self.check_flat(address, size, segment)
+        mmu = self.system.mmu
+        if size == 2:
+            raw.store16(storage, at, mmu.load(address, 2, self.user))
+        else:
+            for k in range(0, size, 4):
+                raw.store32(storage, at + k, mmu.load((address + k) & M32, 4, self.user))
+
+    @dont_look_inside
+    def store_bytes_slow(self, address, size, segment, storage, at):
+        """Take them from there. If that faults nothing is written."""
+        self.check_flat(address, size, segment)
+        mmu = self.system.mmu
+        mmu.prepare_write(address, size, self.user)
+        for k in range(0, size, 4):
+            mmu.store((address + k) & M32, raw.load32(storage, at + k), 4, self.user)
+
     @dont_look_inside
     def load_slow(self, address, size, segment):
         self.check_flat(address, size, segment)

@@ -1,0 +1,103 @@
+"""From bytes to the operations of the table: each form's operands and its class."""
+from hyper.cpu.models import model as models
+from hyper.cpu.operations.sse import compute, move, system
+from hyper.cpu.operations.sse.operands import General, InImage, InMemory, SCRATCH, mmx, xmm
+from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MMX, NP, P66, SSE, SSE3, key
+
+
+def decode(d, map, opcode):
+    """An instruction of one of the maps, with ModR/M read; None for what is none, or not on this model."""
+    entry = BY_KEY.get(key(map, mandatory_prefix(d), opcode, d.reg, d.mod == 3), None)
+    if entry is None:
+        return None
+    if not has_feature(d.system.model, entry.feature):
+        return None
+    if entry.number < 0:
+        return decode_move(d, entry)
+    source = decode_source(d, entry)
+    immediate = d.u8() if entry.immediate else 0
+    kind = entry.target.kind
+    if entry.name in COMPARISONS:
+        return compute.Compare(entry, xmm(d.reg), source, 0)
+    if kind == 'G':
+        return compute.ComputeGeneral(entry, d.reg, source, immediate)
+    if kind == 'P':
+        return compute.ComputeMMX(entry, mmx(d.reg), source, immediate)
+    if kind == 'N':
+        return compute.ComputeMMX(entry, mmx(d.rm), source, immediate)
+    if kind == 'U':
+        return compute.Compute(entry, xmm(d.rm), source, immediate)
+    return compute.Compute(entry, xmm(d.reg), source, immediate)
+
+
+COMPARISONS = ['COMISS', 'COMISD', 'UCOMISS', 'UCOMISD']
+
+
+def mandatory_prefix(d):
+    """F2 and F3 go before 66."""
+    if d.repeat == 0xf3:
+        return F3
+    if d.repeat == 0xf2:
+        return F2
+    if (d.operand_size == 2) == d.mode.code32:
+        return P66
+    return NP
+
+
+def memory(d, entry, size):
+    return InMemory(d.memory_operand(4), size, 15 if size == 16 and entry.aligned else 0)
+
+
+def decode_source(d, entry):
+    source = entry.source
+    kind = source.kind
+    if kind == 'V':
+        return InImage(xmm(d.reg) + source.offset)
+    if kind == 'P':
+        return InImage(mmx(d.reg))
+    if kind == 'G':
+        return General(d.reg)
+    if kind == 'I':
+        return InImage(SCRATCH)         # not looked at: what the operation needs is the immediate
+    if d.mod != 3:
+        return memory(d, entry, source.size)
+    if kind == 'E':
+        return General(d.rm)
+    if kind == 'Q' or kind == 'N':
+        return InImage(mmx(d.rm))
+    return InImage(xmm(d.rm) + source.offset)
+
+
+def decode_move(d, entry):
+    target = entry.target
+    kind = target.kind
+    if d.mod != 3 and (kind == 'M' or kind == 'W' or kind == 'Q' or kind == 'E'):
+        operand = memory(d, entry, target.size)
+        if entry.source.kind == 'G':
+            return move.StoreFromGeneral(operand, d.reg)
+        if entry.source.kind == 'P':
+            return move.Store(entry, operand, mmx(d.reg))
+        return move.Store(entry, operand, xmm(d.reg) + entry.source.offset)
+    if kind == 'E':
+        return move.StoreGeneral(entry, d.rm, mmx(d.reg) if entry.mmx else xmm(d.reg))
+    source = decode_source(d, entry)
+    if kind == 'V':
+        return move.Load(entry, xmm(d.reg) + target.offset, source)
+    if kind == 'P':
+        return move.LoadMMX(entry, mmx(d.reg), source)
+    if kind == 'Q':
+        return move.LoadMMX(entry, mmx(d.rm), source)
+    return move.Load(entry, xmm(d.rm), source)
+
+
+def has_feature(model, feature):
+    if feature >= SSE3:
+        return model.more_features & (models.SSE3 if feature == SSE3 else models.SSSE3) != 0
+    return model.features & (models.MMX if feature == MMX else models.SSE if feature == SSE else models.SSE2) != 0
+
+
+def masked_move(d, target, is_mmx):
+    """MASKMOVQ or MASKMOVDQU: to `target`, bytes of ModRM.reg chosen by ModRM.rm."""
+    if is_mmx:
+        return system.MaskedMove(target, mmx(d.reg), mmx(d.rm), True)
+    return system.MaskedMove(target, xmm(d.reg), xmm(d.rm), False)
