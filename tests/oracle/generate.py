@@ -9,11 +9,12 @@ import struct
 import zlib
 
 import integer
+import sse_forms
 import x87_forms
 from layout import CODE, CODE_SIZE, DATA_SIZE, LDT_DATA16, SNIPPET_CODE, Snippet, pack_batch
 from writer import ALL, DF, ESP, FLAT, POINTERS, SS, Random, Writer, number
 
-KINDS = {'integer': integer, 'x87': x87_forms}
+KINDS = {'integer': integer, 'sse': sse_forms, 'x87': x87_forms}
 KERNEL_ESP = 0x180000           # of guest.S, the upper half
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'corpus')
 
