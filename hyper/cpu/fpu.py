@@ -57,4 +57,5 @@ class FPU(object):
 
     def mmx_leave(self):
         """EMMS: all registers are empty."""
+        self.mmx_enter()
         raw.store8(self.image, TAGS, 0)

@@ -105,6 +105,8 @@ def form(w, entry):
     r = w.r
     kinds = [part[0] for part in entry.operands.split(',')]
     operand = entry.source if entry.source.kind in 'QWEM' else entry.target
+    if entry.name == 'CVTPI2PS':
+        kinds[1] = 'N'          # from memory too it makes the MMX registers valid (SDM vol. 2); not so on processors of AMD
     in_memory = 'M' in kinds or [kind for kind in kinds if kind in 'QWE'] and r.randrange(2)
     w.code += PREFIXES[entry.prefix] + MAPS[entry.map]
     w.byte(entry.opcode)
@@ -177,6 +179,9 @@ def f_other(w):
         w.byte(0x0f, 0x18)
         w.memory(w.r.randrange(4))
     else:
+        w.byte(0xbf)            # to where it cannot fault: how a processor looks at the pages of bytes that are not selected is its own affair
+        w.immediate(4, DATA + w.r.randrange(DATA_SIZE - 16))
+        w.mark()
         if w.r.randrange(2):
             w.byte(0x66)
         w.byte(0x0f, 0xf7, 0xc0 | w.r.randrange(64))

@@ -21,10 +21,10 @@ class Compute(Operation):
         system = mode.system
         check(system, self.entry)
         flags = self.source.run(cpu, mode, self.entry.number, self.to, self.immediate)
+        if self.entry.mmx:
+            system.fpu.mmx_enter()      # as silicon does, even before an exception of MXCSR
         if flags:
             note(system, flags)
-        if self.entry.mmx:
-            system.fpu.mmx_enter()
 
 
 class ComputeMMX(Compute):
@@ -42,10 +42,10 @@ class ComputeGeneral(Compute):
         system = mode.system
         check(system, self.entry)
         flags = self.source.run(cpu, mode, self.entry.number, RESULT, self.immediate)
-        if flags:
-            note(system, flags)
         if self.entry.mmx:
             system.fpu.mmx_enter()
+        if flags:
+            note(system, flags)
         to = self.to
         assert to >= 0
         cpu.regs[to] = raw.load32(system.fpu.image, RESULT)

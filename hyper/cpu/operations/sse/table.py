@@ -57,7 +57,8 @@ FLOATING = [
     ]),
     (SSE2, [
         (P66, 0xc2, 'CMPPD', 'Vpd,Wpd,Ib'), (F2, 0xc2, 'CMPSD', 'Vsd,Wsd,Ib'),
-        (P66, 0x2a, 'CVTPI2PD', 'Vpd,Qpi'), (F2, 0x2a, 'CVTSI2SD', 'Vsd,Ed'), (P66, 0x2c, 'CVTTPD2PI', 'Ppi,Wpd'), (F2, 0x2c, 'CVTTSD2SI', 'Gd,Wsd'),
+        # from memory it does not touch the MMX registers, unlike CVTPI2PS
+        (P66, 0x2a, 'CVTPI2PD', 'Vpd,Npi'), (P66, 0x2a, 'CVTPI2PD', 'Vpd,Mpi'), (F2, 0x2a, 'CVTSI2SD', 'Vsd,Ed'), (P66, 0x2c, 'CVTTPD2PI', 'Ppi,Wpd'), (F2, 0x2c, 'CVTTSD2SI', 'Gd,Wsd'),
         (P66, 0x2d, 'CVTPD2PI', 'Ppi,Wpd'), (F2, 0x2d, 'CVTSD2SI', 'Gd,Wsd'), (P66, 0x2e, 'UCOMISD', 'Vsd,Wsd'), (P66, 0x2f, 'COMISD', 'Vsd,Wsd'),
         (NP, 0x5a, 'CVTPS2PD', 'Vpd,Wq'), (P66, 0x5a, 'CVTPD2PS', 'Vps,Wpd'), (F3, 0x5a, 'CVTSS2SD', 'Vsd,Wss'), (F2, 0x5a, 'CVTSD2SS', 'Vss,Wsd'),
         (NP, 0x5b, 'CVTDQ2PS', 'Vps,Wdq'), (P66, 0x5b, 'CVTPS2DQ', 'Vdq,Wps'), (F3, 0x5b, 'CVTTPS2DQ', 'Vdq,Wps'),
