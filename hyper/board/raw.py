@@ -54,6 +54,19 @@ def load64(storage, offset):
     return raw_storage_getitem_unaligned(lltype.Signed, storage, offset)
 
 
+def load_double(storage, offset):
+    if not we_are_translated():
+        return struct.unpack_from('<d', storage, offset)[0]
+    return raw_storage_getitem_unaligned(lltype.Float, storage, offset)
+
+
+def load_single(storage, offset):
+    """As a float, which holds every single."""
+    if not we_are_translated():
+        return struct.unpack_from('<f', storage, offset)[0]
+    return rffi.cast(lltype.Float, raw_storage_getitem_unaligned(rffi.FLOAT, storage, offset))
+
+
 def load(storage, offset, size):
     """An unsigned value of 1, 2 or 4 bytes."""
     if size == 4:
@@ -99,6 +112,21 @@ def store64(storage, offset, value):
         struct.pack_into('<q', storage, offset, value)
         return
     raw_storage_setitem_unaligned(storage, offset, value)
+
+
+def store_double(storage, offset, value):
+    if not we_are_translated():
+        struct.pack_into('<d', storage, offset, value)
+        return
+    raw_storage_setitem_unaligned(storage, offset, value)
+
+
+def store_single(storage, offset, value):
+    """A float, rounded to a single as the host rounds; it must not be too large for one."""
+    if not we_are_translated():
+        struct.pack_into('<f', storage, offset, value)
+        return
+    raw_storage_setitem_unaligned(storage, offset, rffi.cast(rffi.FLOAT, value))
 
 
 _memcpy = rffi.llexternal('memmove', [rffi.CCHARP, rffi.CCHARP, rffi.SIZE_T], lltype.Void, releasegil=False)

@@ -288,4 +288,8 @@ class System(object):
     def run(self):
         """Run guest code until something stops it; returns a STOP_ reason. `limit` is an instruction count to stop at (exactly)."""
         from hyper.cpu import engine
-        return engine.run(self)
+        from hyper.cpu.operations.sse import arithmetic
+        host = arithmetic.begin()
+        reason = engine.run(self)
+        arithmetic.end(host)
+        return reason

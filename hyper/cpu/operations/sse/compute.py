@@ -1,7 +1,6 @@
 """Instructions whose work is done by arithmetic.c."""
 from hyper.board import raw
 from hyper.cpu import fpu
-from hyper.cpu.flags import CC_FLAGS, set_flags
 from hyper.cpu.operations.base import Operation
 from hyper.cpu.operations.sse.operands import RESULT
 from hyper.cpu.operations.sse.state import check, note
@@ -49,15 +48,3 @@ class ComputeGeneral(Compute):
         to = self.to
         assert to >= 0
         cpu.regs[to] = raw.load32(system.fpu.image, RESULT)
-
-
-class Compare(Compute):
-    """COMISS and its kin: the result is in EFLAGS."""
-
-    def execute(self, cpu, mode):
-        system = mode.system
-        check(system, self.entry)
-        flags = self.source.run(cpu, mode, self.entry.number, self.to, 0)
-        if flags & 0xffff:
-            note(system, flags & 0xffff)
-        set_flags(cpu, CC_FLAGS, 4, flags >> 16, 0)

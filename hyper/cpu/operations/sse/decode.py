@@ -1,6 +1,6 @@
 """From bytes to the operations of the table: each form's operands and its class."""
 from hyper.cpu.models import model as models
-from hyper.cpu.operations.sse import compute, move, system
+from hyper.cpu.operations.sse import compute, move, scalar, system
 from hyper.cpu.operations.sse.operands import General, InImage, InMemory, SCRATCH, mmx, xmm
 from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MMX, NP, P66, SSE, SSE3, key
 
@@ -17,8 +17,15 @@ def decode(d, map, opcode):
     source = decode_source(d, entry)
     immediate = d.u8() if entry.immediate else 0
     kind = entry.target.kind
-    if entry.name in COMPARISONS:
-        return compute.Compare(entry, xmm(d.reg), source, 0)
+    name = entry.name
+    if name in COMPARISONS:
+        return scalar.Compare(entry.number, xmm(d.reg), source, entry.source.size)
+    if name in scalar.KINDS:
+        return scalar.arithmetic(scalar.KINDS[name], entry.number, xmm(d.reg), source, entry.source.size)
+    if name == 'CVTSI2SS' or name == 'CVTSI2SD':
+        return scalar.FromInteger(entry.number, xmm(d.reg), source, entry.target.size)
+    if name == 'CVTSS2SD' or name == 'CVTSD2SS':
+        return scalar.Convert(entry.number, xmm(d.reg), source, entry.target.size)
     if kind == 'G':
         return compute.ComputeGeneral(entry, d.reg, source, immediate)
     if kind == 'P':

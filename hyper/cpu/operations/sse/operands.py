@@ -19,6 +19,19 @@ def mmx(number):
     return fpu.REGISTERS + fpu.REGISTER * number
 
 
+def load_real(storage, at, size):
+    if size == 8:
+        return raw.load_double(storage, at)
+    return raw.load_single(storage, at)
+
+
+def store_real(storage, at, value, size):
+    if size == 8:
+        raw.store_double(storage, at, value)
+    else:
+        raw.store_single(storage, at, value)
+
+
 class Source(object):
     """An operand that is read."""
 
@@ -31,6 +44,10 @@ class Source(object):
 
     def load64(self, cpu, mode):
         """A signed word."""
+        raise NotImplementedError
+
+    def load_real(self, cpu, mode, size):
+        """A double, or a single as a double, by its bytes."""
         raise NotImplementedError
 
     def copy128(self, cpu, mode, to):
@@ -55,6 +72,9 @@ class InImage(Source):
 
     def load64(self, cpu, mode):
         return raw.load64(mode.system.fpu.image, self.at)
+
+    def load_real(self, cpu, mode, size):
+        return load_real(mode.system.fpu.image, self.at, size)
 
     def copy128(self, cpu, mode, to):
         image = mode.system.fpu.image
@@ -112,12 +132,15 @@ class InMemory(Source):
         return mode.load32(self.address(cpu, mode, False), self.operand.check())
 
     def load64(self, cpu, mode):
+        return mode.load64(self.address(cpu, mode, False), self.operand.check())
+
+    def load_real(self, cpu, mode, size):
         address = self.address(cpu, mode, False)
-        if mode.reads(address, 8):
-            return raw.load64(mode.storage, mode.place(address))
+        if mode.reads(address, size):
+            return load_real(mode.storage, mode.place(address), size)
         image = mode.system.fpu.image
-        mode.load_bytes_slow(address, 8, self.operand.check(), image, SCRATCH)
-        return raw.load64(image, SCRATCH)
+        mode.load_bytes_slow(address, size, self.operand.check(), image, SCRATCH)
+        return load_real(image, SCRATCH, size)
 
     def copy128(self, cpu, mode, to):
         address = self.address(cpu, mode, False)
