@@ -12,7 +12,7 @@ PY3 := $(VENV3)/bin/python
 PIP := -m pip --disable-pip-version-check install --quiet --no-warn-script-location
 GUESTS := build/guests
 VERSION := $(shell sed -n "s/^__version__ = '\(.*\)'/\1/p" guestkit/__init__.py)
-ENGINE_SOURCES := $(shell find hyper toolchain -name '*.py' -o -name '*.ini') translate.py
+ENGINE_SOURCES := $(shell find hyper toolchain -name '*.py' -o -name '*.ini' -o -name '*.[ch]') translate.py
 ENGINES := untranslated,O2,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
