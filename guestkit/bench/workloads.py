@@ -13,7 +13,8 @@ from guestkit.bench.guests import FULL_EPT, FULL_VTLB, NATIVE, PARA
 
 # Iterations that take QEMU's translator one to three seconds on a processor of 2020.
 ITERATIONS = {'sieve': 60, 'crc32': 1600, 'quicksort_tree': 20, 'matrix': 150, 'calls_strings': 2000, 'bytecode': 6000, 'random_access': 3000,
-              'x87_matrix': 40, 'x87_mandelbrot': 40, 'x87_fir': 100, 'cold': 30}
+              'x87_matrix': 40, 'x87_mandelbrot': 40, 'x87_fir': 100,
+              'sse_matrix': 100, 'sse_mandelbrot': 100, 'sse_fir': 250, 'cold': 30}
 COLD = 'cold'                   # reported beside the others, not among them
 MOST_SECONDS = 600
 QEMU = 'qemu'
@@ -41,7 +42,8 @@ def append_for(name, share):
 def program_of(name):
     if name == COLD:
         return 'cold'
-    return 'x87' if name.startswith('x87_') else 'work'
+    unit = name.split('_')[0]
+    return unit if unit in ('x87', 'sse') else 'work'
 
 
 def iterations_of(name, share):

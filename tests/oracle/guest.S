@@ -43,7 +43,7 @@ _start: cld
         rep movsl
         mov     $DIRECTORY, %eax
         mov     %eax, %cr3
-        mov     $0x210, %eax            # OSFXSR, PSE
+        mov     $0x610, %eax            # OSXMMEXCPT, OSFXSR, PSE
         cmpl    $0, BATCH + 8
         jne     1f
         mov     $0x10, %eax
