@@ -49,6 +49,8 @@ def run_operations(block, cpu, mode):
 
 def execute(cpu, block):
     """Run from `block` until something must be done outside; returns where the state is."""
+    # no compiled code is under way with the CPU where plain code runs, so that need not ask before every access whether it must be forced
+    cpu = hint(cpu, access_directly=True)
     while True:
         driver.jit_merge_point(block=block, cpu=cpu)
         page = block.page
@@ -224,7 +226,7 @@ def step(system):
         if system.stop != stops.STOP_NONE:
             return
     system.look = stops.LOOK_LATER
-    cpu = system.cpu
+    cpu = hint(system.cpu, access_directly=True)
     cpu.resume(system)
     mode = system.mode
     address = (cpu.eip + mode.cs_base) & M32
