@@ -1,14 +1,16 @@
 """What a domain is made from, with its files read: the hypervisor opens none."""
 
+from hyper.board.disk import NO_DRIVES
 from hyper.loader.entry import BootRequest
 
 
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
     address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
-    '' for the usual one; `counts_places` asks for exits by address."""
+    '' for the usual one; `drives` (Drive) are its disks; `counts_places` asks for exits by address."""
 
-    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', counts_places=False):
+    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', drives=NO_DRIVES,
+                 counts_places=False):
         self.name = name
         self.mode = mode
         self.mmu = mmu
@@ -19,8 +21,9 @@ class DomainConfig(object):
         self.at = at
         self.sink = sink
         self.interface = interface
+        self.drives = drives
         self.counts_places = counts_places
 
-    def boot_request(self):
+    def boot_request(self, model=None):
         """For hyper.loader.detect.load."""
-        return BootRequest(self.memory, self.command_line, self.modules, self.at)
+        return BootRequest(self.memory, self.command_line, self.modules, self.at, model)

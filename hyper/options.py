@@ -13,6 +13,9 @@ REPORTS = ['text', 'json', 'none']
 XEN_1_0 = '1.0'
 XEN_1_2 = '1.2'
 INTERFACES = [XEN_1_0, XEN_1_2]
+IDE = 'ide'
+VIRTIO = 'virtio'
+CDROM = 'cdrom'
 
 KB = 1 << 10
 MB = 1 << 20
@@ -22,6 +25,8 @@ LEAST_MEMORY = 1 * MB
 MOST_MEMORY = 3 * GB
 PAGE = 4096
 MOST_COPIES = 1000
+MOST_DISKS = 16
+MOST_IDE_DISKS = 4
 
 HELP = """hyper runs operating systems: on a bare PC, or as domains under its hypervisor.
 
@@ -43,6 +48,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
   --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
+  --disk FILE[,WORD]...     a disk of a native or full machine: a raw image, which keeps what is written to it; may be
+                            repeated. Words: ro (read-only), snapshot (changes are forgotten), ide (the default), virtio, cdrom
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -68,6 +75,16 @@ domain had to be stopped, 124 for a time-out. Ctrl-C stops the run and still rep
 """
 
 
+class DiskOptions(object):
+    """One --disk."""
+
+    def __init__(self, file):
+        self.file = file
+        self.read_only = False
+        self.snapshot = False
+        self.interface = IDE
+
+
 class DomainOptions(object):
     """One IMAGE with its options. `memory` in bytes; `at` is -1 when not given."""
 
@@ -80,6 +97,7 @@ class DomainOptions(object):
         self.memory = DEFAULT_MEMORY
         self.append = ''
         self.modules = []
+        self.disks = []
         self.at = -1
         self.copies = 1
 
@@ -207,6 +225,24 @@ def parse_choice(option, text, choices):
     raise UserError("%s %s: not known; choose from %s" % (option, text, ', '.join(choices)))
 
 
+def parse_disk(option, text):
+    words = text.split(',')
+    disk = DiskOptions(words[0])
+    if words[0] == '':
+        raise UserError("%s: needs the path of a raw disk image; see hyper --help" % option)
+    for word in words[1:]:
+        if word == 'ro':
+            disk.read_only = True
+        elif word == 'snapshot':
+            disk.snapshot = True
+        elif word == IDE or word == VIRTIO or word == CDROM:
+            disk.interface = word
+            disk.read_only = disk.read_only or word == CDROM
+        else:
+            raise UserError("%s %s: %s is not known; choose from ro, snapshot, ide, virtio, cdrom" % (option, words[0], word))
+    return disk
+
+
 class Parser(object):
     def __init__(self, words):
         self.words = words
@@ -270,6 +306,8 @@ class Parser(object):
             domain.image = self.value(word)
         elif word == '--module' or word == '--initrd':
             domain.modules.append(self.value(word))
+        elif word == '--disk':
+            domain.disks.append(parse_disk(word, self.value(word)))
         elif word == '--at':
             domain.at = parse_number(word, self.value(word))
         elif word == '--copies':
@@ -323,6 +361,7 @@ class Parser(object):
                                 % domain.interface)
             if domain.at >= 0 and domain.mode == PARA:
                 raise UserError("--at: a paravirtual image has its address in it; leave it out")
+            self.check_disks(domain)
         if count > MOST_COPIES:
             raise UserError("%d domains: %d are the most; give fewer --copies" % (count, MOST_COPIES))
         for domain in domains:
@@ -330,6 +369,20 @@ class Parser(object):
                 raise UserError("--mode native: the kernel owns the machine; for several give --mode para or full to all")
         if self.options.symbols != '' and not self.options.virtualized():
             raise UserError("--symbols: names what exits to the hypervisor, which --mode native has none of; leave it out")
+
+    def check_disks(self, domain):
+        if len(domain.disks) > 0 and domain.mode == PARA:
+            raise UserError("--disk: a domain of --mode para has no PC; give it --mode full, or --module for an archive")
+        if len(domain.disks) > MOST_DISKS:
+            raise UserError("%d disks: %d are the most" % (len(domain.disks), MOST_DISKS))
+        on_ide = 0
+        for disk in domain.disks:
+            if disk.interface != VIRTIO:
+                on_ide += 1
+            if domain.copies > 1 and not disk.read_only and not disk.snapshot:
+                raise UserError("--disk %s: %d copies cannot write to one disk; add ,ro or ,snapshot" % (disk.file, domain.copies))
+        if on_ide > MOST_IDE_DISKS:
+            raise UserError("%d disks on IDE: %d are the most; add ,virtio to others" % (on_ide, MOST_IDE_DISKS))
 
 
 def parse(words):

@@ -4,6 +4,8 @@ import os
 import time
 
 from hyper import report, symbols
+from hyper.board import atapi
+from hyper.board.disk import Drive, SECTOR, open_disk
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
@@ -11,7 +13,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect
 from hyper.loader.file import ImageFile
-from hyper.options import EPT, FULL, MB
+from hyper.options import CDROM, EPT, FULL, MB
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -88,6 +90,17 @@ class Session(object):
             self.expectation = Expectation(options.expect)
         self.symbols = None
         world.realtime = options.realtime
+        self.hypervisor = None
+        self.drives = []
+        try:
+            self.build(world, self.configure(sinks))
+        except UserError:
+            self.close_drives()
+            raise
+
+    def configure(self, sinks):
+        """The DomainConfigs, with all files opened."""
+        options = self.options
         total = {}                      # how many domains have an image of that name, then each name gets a number
         used = {}
         for domain in options.domains:
@@ -108,19 +121,22 @@ class Session(object):
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
                 configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
-                                            self.watched(sinks.sink(number, name)), domain.interface, options.symbols != ''))
-        if options.symbols != '':
-            self.symbols = symbols.load(read_file(options.symbols))
-        self.hypervisor = None
-        model = find_model(model_name(options))
-        if options.virtualized():
+                                            self.watched(sinks.sink(number, name)), domain.interface, self.open_drives(domain),
+                                            options.symbols != ''))
+        return configs
+
+    def build(self, world, configs):
+        if self.options.symbols != '':
+            self.symbols = symbols.load(read_file(self.options.symbols))
+        model = find_model(model_name(self.options))
+        if self.options.virtualized():
             self.hypervisor = Hypervisor(model, world, configs)
             self.machine = self.hypervisor.machine
         else:
             config = configs[0]
             self.machine = Machine(config.memory, model, world)
-            self.machine.add_pc(config.sink)
-            self.machine.load(detect.load(config.image, config.boot_request()))
+            self.machine.add_pc(config.sink, config.drives)
+            self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:
             self.expectation.machine = self.machine
 
@@ -136,8 +152,22 @@ class Session(object):
             files[name] = read_file(name)
         return files[name]
 
+    def open_drives(self, domain):
+        drives = []
+        for chosen in domain.disks:
+            unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
+            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit), chosen.interface)
+            drives.append(drive)
+            self.drives.append(drive)
+        return drives
+
+    def close_drives(self):
+        for drive in self.drives:
+            drive.disk.close()
+
     def close(self):
         self.machine.close()
+        self.close_drives()
 
     # running
 

@@ -5,12 +5,16 @@ Sources: Intel 82441FX (290549) and 82371SB (290550) datasheets. `set_up` does w
 
 from hyper.board import pci
 from hyper.board.pci import Function, InterruptRouter
+from hyper.board.power_management import SCI
 
 INTEL = 0x8086
 HOST_BRIDGE = 0x1237
 ISA_BRIDGE = 0x7000
 CLASS_HOST_BRIDGE = 0x060000
 CLASS_ISA_BRIDGE = 0x060100
+
+HOST_COMMAND = 0x0006           # both bridges can always access memory
+ISA_COMMAND = 0x0007
 
 # the host bridge
 PAM = 0x59                      # seven bytes: which of C0000..FFFFF is RAM; here all is, whatever they say
@@ -41,6 +45,8 @@ WIRE_IRQS = [10, 10, 11, 11]    # where firmware routes the wires
 class HostBridge(Function):
     def __init__(self):
         Function.__init__(self, INTEL, HOST_BRIDGE, 2, CLASS_HOST_BRIDGE)
+        self.put16(pci.COMMAND, HOST_COMMAND)
+        self.allow(pci.COMMAND, 2, 0x0140)
         self.allow_range(0x50, 0x5f)
         self.allow_range(0x60, 0x67)            # DRAM row boundaries
         self.allow(SMRAM, 1, 0x7f)
@@ -54,6 +60,8 @@ class IsaBridge(Function):
 
     def __init__(self, pic):
         Function.__init__(self, INTEL, ISA_BRIDGE, 0, CLASS_ISA_BRIDGE)
+        self.put16(pci.COMMAND, ISA_COMMAND)
+        self.allow(pci.COMMAND, 2, 0x0108)
         self.pic = pic
         self.router = WireRouter(self)
         self.levels = [False] * IRQS            # of the interrupt lines as the wires drive them
@@ -109,14 +117,14 @@ class WireRouter(InterruptRouter):
 
 
 def set_up(bus, bridge, pics):
-    """What firmware leaves: shadow RAM on, every BAR with ports of its own, each wire routed to a level-triggered line."""
+    """What firmware leaves: shadow RAM on, every BAR with ports of its own, each wire routed to a level-triggered line, as the SCI's is."""
     host = bus.functions[0]
     assert host is not None
     for offset in range(PAM + 1, PAM_LAST + 1):
         host.config[offset] = PAM_READ_WRITE
     host.config[PAM] = PAM_READ_WRITE & 0xf0
     port = FIRST_BAR_PORT
-    levels = 0
+    levels = 1 << SCI
     for wire in range(pci.WIRES):
         bridge.config[ROUTE + wire] = WIRE_IRQS[wire]
         levels |= 1 << WIRE_IRQS[wire]

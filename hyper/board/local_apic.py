@@ -58,6 +58,11 @@ class ProcessorPins(InterruptListener):
         """INIT."""
 
 
+class LevelListener(object):
+    def end_of_interrupt(self, vector):
+        """The processor has ended a level-triggered interrupt."""
+
+
 class PicOutput(InterruptListener):
     """The wire from the PICs to LINT0."""
 
@@ -89,6 +94,7 @@ class LocalApic(Device):
         self.pic = pic
         self.pins = pins
         self.timer = ApicTimer(self)
+        self.level_listener = LevelListener()
         self.in_service = [0] * 8
         self.trigger_mode = [0] * 8
         self.request = [0] * 8
@@ -268,9 +274,11 @@ class LocalApic(Device):
             return
         clear_bit(self.in_service, vector)
         entry = self.lvt[LVT_LINT0 - LVT_TIMER]
-        if has_bit(self.trigger_mode, vector) and entry & REMOTE_IRR and entry & VECTOR == vector:
-            self.lvt[LVT_LINT0 - LVT_TIMER] = entry & ~REMOTE_IRR
-            self.drive(LVT_LINT0, self.lint0, False)
+        if has_bit(self.trigger_mode, vector):
+            if entry & REMOTE_IRR and entry & VECTOR == vector:
+                self.lvt[LVT_LINT0 - LVT_TIMER] = entry & ~REMOTE_IRR
+                self.drive(LVT_LINT0, self.lint0, False)
+            self.level_listener.end_of_interrupt(vector)
         self.changed()
 
     # -- messages (10.6)
@@ -300,9 +308,12 @@ class LocalApic(Device):
                 self.pins.initialize()
 
     def is_destination(self):
-        """Whether the destination field names this APIC (10.6.2)."""
-        destination = self.command_high >> 24
-        if self.command_low & LOGICAL == 0:
+        """Whether the destination field of the command names this APIC."""
+        return self.is_addressed(self.command_high >> 24, self.command_low & LOGICAL != 0)
+
+    def is_addressed(self, destination, is_logical):
+        """Whether a destination of eight bits names this APIC (10.6.2)."""
+        if not is_logical:
             return destination == self.identifier >> 24 or destination == 0xff
         logical = self.logical_destination >> 24
         if self.destination_format >> 28 == FLAT_MODEL:

@@ -11,6 +11,7 @@ from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
+from hyper.board.disk import NO_DRIVES
 from hyper.board.dma import Ram
 from hyper.board.memory import Memory
 from hyper.board.pc import PC
@@ -277,10 +278,11 @@ class Machine(object):
     def close(self):
         self.memory.close()
 
-    def add_pc(self, sink):
-        """Gives the machine the devices of a PC; COM1 and the debug port write to the sink."""
+    def add_pc(self, sink, drives=NO_DRIVES):
+        """Gives the machine the devices of a PC; COM1 and the debug port write to the sink, `drives` (Drive) are its disks."""
         power = MachinePower(self)
-        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system, power), power, sink, Ram(self.memory, 0, self.memory.size), self.system.model)
+        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system, power), power, sink, Ram(self.memory, 0, self.memory.size), drives,
+                     self.system.model)
         self.system.interrupts = PcInterrupts(self.pc)
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)

@@ -1,18 +1,25 @@
 """The set of devices of a PC, on a bus that is a machine's own or a domain's."""
 
 from hyper.board import chipset
+from hyper.board.ata_disk import AtaDisk
+from hyper.board.atapi import CdRom
 from hyper.board.chipset import HostBridge, IsaBridge
 from hyper.board.coprocessor import CoprocessorError
 from hyper.board.i8042 import Keyboard
+from hyper.board.ide import IdeFunction
+from hyper.board.io_apic import EndOfInterrupt, InterruptLines, IoApic
 from hyper.board.local_apic import LocalApic
 from hyper.board.pci import Pci
 from hyper.board.pic import PicPair
 from hyper.board.pit import Pit
 from hyper.board.power import PowerControl
+from hyper.board.power_management import PowerFunction, PowerManagement
 from hyper.board.rtc import Rtc
 from hyper.board.uart import Uart
 from hyper.board.vga import Vga
+from hyper.board.virtio_block import VirtioBlock
 from hyper.cpu.models.model import APIC
+from hyper.options import CDROM, VIRTIO
 
 COM1 = 0x3f8
 IRQ_TIMER = 0
@@ -20,32 +27,42 @@ IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
 IRQ_COPROCESSOR = 13
+FIRST_SLOT = 3                  # of PCI, for what is not the chip set's or a display
 
 
 class PC(object):
     """All devices, connected.
 
     `pins` are the processor's ProcessorPins, `model` tells if it has a local APIC, the field `apic`, else None; `power_listener` hears power_off(),
-    reset() and exit(status); `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory.
+    reset() and exit(status); `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory; `drives`
+    (Drive) are the disks.
     """
 
-    _immutable_fields_ = ['pic', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'vga', 'pci', 'isa_bridge', 'apic']
+    _immutable_fields_ = ['pic', 'lines', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'power_management', 'vga', 'pci',
+                          'isa_bridge', 'ide', 'apic', 'io_apic']
 
-    def __init__(self, bus, clock, pins, power_listener, sink, ram, model):
+    def __init__(self, bus, clock, pins, power_listener, sink, ram, drives, model):
         self.pic = PicPair(pins)
+        self.lines = InterruptLines(self.pic)
         self.apic = None
-        self.pit = Pit(clock, self.pic, IRQ_TIMER)
-        self.rtc = Rtc(clock, self.pic, IRQ_RTC, clock.start_of_time, ram.size)
-        self.uart = Uart(COM1, clock, self.pic, IRQ_COM1, sink)
-        self.keyboard = Keyboard(self.pic, IRQ_KEYBOARD, power_listener)
-        self.coprocessor = CoprocessorError(self.pic, IRQ_COPROCESSOR)
+        self.io_apic = None
+        self.pit = Pit(clock, self.lines, IRQ_TIMER)
+        self.rtc = Rtc(clock, self.lines, IRQ_RTC, clock.start_of_time, ram.size)
+        self.uart = Uart(COM1, clock, self.lines, IRQ_COM1, sink)
+        self.keyboard = Keyboard(self.lines, IRQ_KEYBOARD, power_listener)
+        self.coprocessor = CoprocessorError(self.lines, IRQ_COPROCESSOR)
         self.power = PowerControl(power_listener, sink)
+        self.power_management = PowerManagement(clock, self.lines, power_listener)
         self.vga = Vga(clock)
         self.pci = Pci(bus)
-        self.isa_bridge = IsaBridge(self.pic)
+        self.isa_bridge = IsaBridge(self.lines)
         self.pci.router = self.isa_bridge.router
         self.pci.add(0, 0, HostBridge())
         self.pci.add(1, 0, self.isa_bridge)
+        self.ide = IdeFunction(clock, self.lines, ram)
+        self.pci.add(1, 1, self.ide)
+        self.pci.add(1, 3, PowerFunction())
+        self.add_drives(clock, ram, drives)
         self.pic.connect(bus)
         self.pit.connect(bus)
         self.rtc.connect(bus)
@@ -53,14 +70,41 @@ class PC(object):
         self.keyboard.connect(bus)
         self.coprocessor.connect(bus)
         self.power.connect(bus)
+        self.power_management.connect(bus)
         self.vga.connect(bus)
         self.pci.connect()
+        self.ide.connect(bus)
         self.pic.reset()            # forgets the edges of wires that were high from the start
         if model.features & APIC:
             self.apic = LocalApic(bus, clock, self.pic, pins, model)
             self.apic.connect()
             self.apic.reset()
+            self.io_apic = IoApic(self.apic, pins)
+            self.io_apic.connect(bus)
+            self.lines.io_apic = self.io_apic
+            self.apic.level_listener = EndOfInterrupt(self.io_apic)
+        self.set_up()
+
+    def add_drives(self, clock, ram, drives):
+        slot = FIRST_SLOT
+        place = 0
+        for i in range(len(drives)):
+            name = 'hyper-disk-%d' % i
+            disk = drives[i].disk
+            if drives[i].interface == VIRTIO:
+                self.pci.add(slot, 0, VirtioBlock(clock, ram, disk, name))
+                slot += 1
+                continue
+            if drives[i].interface == CDROM:
+                self.ide.channels[place >> 1].attach(place & 1, CdRom(disk, name))
+            else:
+                self.ide.channels[place >> 1].attach(place & 1, AtaDisk(disk, name))
+            place += 1
+
+    def set_up(self):
+        """What firmware does before a kernel runs."""
         chipset.set_up(self.pci, self.isa_bridge, self.pic)
+        self.ide.set_up()
 
     def reset(self):
         self.pit.reset()
@@ -69,12 +113,14 @@ class PC(object):
         self.keyboard.reset()
         self.coprocessor.reset()
         self.power.reset()
+        self.power_management.reset()
         self.vga.reset()
         self.pci.reset()
         self.pic.reset()
-        chipset.set_up(self.pci, self.isa_bridge, self.pic)
+        self.set_up()
         if self.apic is not None:
             self.apic.reset()
+            self.io_apic.reset()
 
     def pending(self):
         """Whether the PICs or the local APIC have an interrupt for the processor."""

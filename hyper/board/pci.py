@@ -23,6 +23,7 @@ COMMAND = 0x04
 STATUS = 0x06
 REVISION = 0x08
 CLASS = 0x09                    # three bytes: interface, subclass, base class
+CACHE_LINE = 0x0c               # and the latency timer in the next byte
 HEADER_TYPE = 0x0e
 BAR = 0x10
 BARS_END = 0x28
@@ -99,6 +100,7 @@ class Function(object):
         self.config[CLASS] = class_code & 0xff
         self.put16(CLASS + 1, class_code >> 8)
         self.allow(COMMAND, 2, COMMAND_BITS)
+        self.allow(CACHE_LINE, 2, 0xffff)
         self.allow(INTERRUPT_LINE, 1, 0xff)
 
     # making one

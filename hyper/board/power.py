@@ -8,13 +8,10 @@ DEBUG_OUTPUT = 0xe9             # a byte for the console; reads give the port's 
 EXIT = 0xf4                     # ends the run with the byte written as its exit status
 DEBUG_EXIT = 0x501              # the same as QEMU's isa-debug-exit has it: the status is twice the byte, plus one
 RESET = 0xcf9
-ACPI_CONTROL = 0x604            # PM1a control of QEMU's chip set
 
 FAST_RESET = 0x01
 FAST_A20 = 0x02
 RESET_PROCESSOR = 0x04
-ACPI_SLEEP = 0x2000             # sleep enable, with sleep type 0 of bits 10-12: power-off
-ACPI_SLEEP_TYPE = 0x1c00
 
 
 class PowerListener(object):
@@ -33,8 +30,6 @@ class PowerListener(object):
 class PowerControl(Device):
     _immutable_fields_ = ['listener', 'sink']
 
-    widest = 2
-
     def __init__(self, listener, sink):
         self.listener = listener
         self.sink = sink            # takes the debug output
@@ -44,7 +39,6 @@ class PowerControl(Device):
     def connect(self, bus):
         for port in [FAST_CONTROL, DEBUG_CODE, DEBUG_OUTPUT, EXIT, DEBUG_EXIT, RESET]:
             bus.add_ports(port, port, self)
-        bus.add_ports(ACPI_CONTROL, ACPI_CONTROL + 1, self)
 
     def reset(self):
         self.code = 0
@@ -59,15 +53,9 @@ class PowerControl(Device):
             return DEBUG_OUTPUT
         if port == RESET:
             return self.reset_control
-        if port == ACPI_CONTROL:
-            return 1                # the chip set is in ACPI mode
         return 0
 
     def write_port(self, port, size, value):
-        if port == ACPI_CONTROL:
-            if size == 2 and value & ACPI_SLEEP and value & ACPI_SLEEP_TYPE == 0:
-                self.listener.power_off()
-            return
         value &= 0xff
         if port == EXIT:
             self.listener.exit(value)

@@ -148,10 +148,11 @@ def memory_map(memory_size):
 
 
 class BootRequest(object):
-    """What to boot with. `at` is a physical address for a flat image, -1 if none was given."""
+    """What to boot with. `at` is a physical address for a flat image, -1 if none was given; `model` is the processor, None where that does not matter."""
 
-    def __init__(self, memory_size, command_line, modules, at):
+    def __init__(self, memory_size, command_line, modules, at, model=None):
         self.memory_size = memory_size
         self.command_line = command_line
         self.modules = modules
         self.at = at
+        self.model = model

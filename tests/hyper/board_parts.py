@@ -1,7 +1,10 @@
 """What the tests of the devices share: a time that the test moves, and listeners that remember."""
 
+import struct
+
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, Source
+from hyper.board.disk import Disk, DiskError, SECTOR
 from hyper.board.dma import Ram
 from hyper.board.memory import Memory
 from hyper.board.local_apic import ProcessorPins
@@ -89,6 +92,32 @@ class Board(object):
 
     def outb(self, port, value):
         self.bus.write_port(port, 1, value)
+
+
+class MemoryDisk(Disk):
+    """Sectors whose words are 5EC70000 plus their number; counts flushes, and fails when told to."""
+
+    def __init__(self, sectors, read_only=False):
+        Disk.__init__(self, sectors, read_only)
+        self.bytes = bytearray(
+            ''.join(struct.pack('<I', 0x5ec70000 + n) * (SECTOR // 4) for n in range(sectors)))
+        self.flushes = 0
+        self.fails = False
+
+    def read(self, sector, count):
+        assert self.contains(sector, count)
+        if self.fails:
+            raise DiskError
+        return str(self.bytes[sector * SECTOR:(sector + count) * SECTOR])
+
+    def write(self, sector, data):
+        assert self.contains(sector, len(data) // SECTOR) and len(data) % SECTOR == 0 and not self.read_only
+        self.bytes[sector * SECTOR:sector * SECTOR + len(data)] = data
+
+    def flush(self):
+        if self.fails:
+            raise DiskError
+        self.flushes += 1
 
 
 def initialized_pics(listener=None):

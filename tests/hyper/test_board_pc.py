@@ -10,7 +10,7 @@ from board_parts import Board
 
 def board_with_pc():
     board = Board()
-    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, models.find(''))
+    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, [], models.find(''))
     return board
 
 

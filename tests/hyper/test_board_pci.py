@@ -162,7 +162,7 @@ def test_firmware_leaves_bars_lines_and_routes():
     assert board.read(3, 0x10) == 0xc001 and board.read(4, 0x10) == 0xc011
     assert board.inb(0xc00f) == 0xaf and board.inb(0xc010) == 0xa0
     assert board.read(3, 0x3c, 1) == 11 and board.read(1, PIRQ + 2, 1) == 11
-    assert pics.slave.level == 0x0c
+    assert pics.slave.level == 0x0e                             # with the SCI
     assert board.read(0, 0) == 0x12378086
 
 

@@ -18,14 +18,14 @@ def build(hypervisor, config, number):
     """The domain, ready to run; raises UserError."""
     use_ept = config.mmu == EPT
     setup.require(hypervisor.vmx.capabilities, use_ept)
-    image = detect.load(config.image, config.boot_request())
+    image = detect.load(config.image, config.boot_request(hypervisor.model))
     region = hypervisor.take_frame()
     frames = []
     for k in range(frames_wanted(config.memory, use_ept)):
         frames.append(hypervisor.take_frame())
     base = hypervisor.take_range(config.memory // FRAME, LARGE_SIZE if use_ept else FRAME)
     domain = FullDomain(number, config.name, hypervisor.vmx, hypervisor.model, hypervisor.clock, hypervisor.memory, base, config.memory,
-                        config.sink, use_ept, region, frames, hypervisor)
+                        config.sink, use_ept, region, frames, hypervisor, config.drives)
     domain.memory.place(image)
     domain.start(image.entry)
     return domain

@@ -1,0 +1,210 @@
+"""Disks as the controllers see them: arrays of sectors, in a raw image file, perhaps under a snapshot."""
+
+import os
+import stat
+
+from rpython.rtyper.lltypesystem import lltype, rffi
+from rpython.translator.tool.cbuild import ExternalCompilationInfo
+
+from hyper.errors import UserError
+
+SECTOR = 512
+BLOCK_SECTORS = 8               # a snapshot keeps changes by blocks of so many sectors
+BLOCK = BLOCK_SECTORS * SECTOR
+QCOW_MAGIC = 'QFI\xfb'
+
+LOCK_SHARED = 1
+LOCK_EXCLUSIVE = 2
+LOCK_AT_ONCE = 4
+
+_flock = rffi.llexternal('flock', [rffi.INT, rffi.INT], rffi.INT, compilation_info=ExternalCompilationInfo(includes=['sys/file.h']), releasegil=False)
+
+
+class DiskError(Exception):
+    """The host could not read or write."""
+
+
+class Disk(object):
+    """`sectors` of 512 bytes each. Who calls keeps inside of them, and does not write to a read-only one."""
+
+    _immutable_fields_ = ['sectors', 'read_only']
+
+    def __init__(self, sectors, read_only):
+        self.sectors = sectors
+        self.read_only = read_only
+
+    def contains(self, sector, count):
+        return sector >= 0 and count >= 0 and sector <= self.sectors - count
+
+    def read(self, sector, count):
+        """The bytes of `count` sectors; raises DiskError."""
+        raise NotImplementedError
+
+    def write(self, sector, data):
+        """Whole sectors; raises DiskError."""
+        raise NotImplementedError
+
+    def flush(self):
+        """Returns when all that was written would survive a loss of power; raises DiskError."""
+
+    def close(self):
+        pass
+
+
+class FileDisk(Disk):
+    """A raw image. Writes reach the operating system at once, so the end of this process loses none."""
+
+    _immutable_fields_ = ['descriptor']
+
+    def __init__(self, descriptor, sectors, read_only):
+        Disk.__init__(self, sectors, read_only)
+        self.descriptor = descriptor
+
+    def read(self, sector, count):
+        parts = []
+        left = count * SECTOR
+        try:
+            os.lseek(self.descriptor, sector * SECTOR, 0)
+            while left > 0:
+                part = os.read(self.descriptor, left)
+                if part == '':
+                    raise DiskError             # somebody has cut the file
+                parts.append(part)
+                left -= len(part)
+        except OSError:
+            raise DiskError
+        return ''.join(parts)
+
+    def write(self, sector, data):
+        try:
+            os.lseek(self.descriptor, sector * SECTOR, 0)
+            done = 0
+            while done < len(data):
+                assert done >= 0
+                done += os.write(self.descriptor, data[done:])
+        except OSError:
+            raise DiskError
+
+    def flush(self):
+        if self.read_only:
+            return
+        try:
+            os.fsync(self.descriptor)
+        except OSError:
+            raise DiskError
+
+    def close(self):
+        os.close(self.descriptor)
+
+
+class Snapshot(Disk):
+    """Writes to a disk that are kept in memory and lost at the end."""
+
+    _immutable_fields_ = ['under', 'blocks']
+
+    def __init__(self, under):
+        Disk.__init__(self, under.sectors, False)
+        self.under = under
+        self.blocks = {}            # number of a block -> its bytes, for those that were written to
+
+    def block(self, number):
+        if number in self.blocks:
+            return self.blocks[number]
+        first = number * BLOCK_SECTORS
+        return self.under.read(first, min(BLOCK_SECTORS, self.sectors - first))
+
+    def read(self, sector, count):
+        parts = []
+        while count > 0:
+            offset = sector % BLOCK_SECTORS
+            here = min(count, BLOCK_SECTORS - offset)
+            start = offset * SECTOR
+            end = start + here * SECTOR
+            assert 0 <= start <= end
+            parts.append(self.block(sector // BLOCK_SECTORS)[start:end])
+            sector += here
+            count -= here
+        return ''.join(parts)
+
+    def write(self, sector, data):
+        done = 0
+        while done < len(data):
+            number = sector // BLOCK_SECTORS
+            start = sector % BLOCK_SECTORS * SECTOR
+            here = min(len(data) - done, BLOCK - start)
+            end = start + here
+            until = done + here
+            assert 0 <= start <= end and 0 <= done <= until
+            old = self.block(number)
+            self.blocks[number] = old[:start] + data[done:until] + old[end:]
+            sector += here // SECTOR
+            done = until
+
+    def close(self):
+        self.under.close()
+
+
+def open_disk(name, read_only, snapshot, unit=SECTOR):
+    """The disk in a raw image file, whose size is in whole units of so many bytes; raises UserError. The file is locked against another machine that would write to it, or read it meanwhile."""
+    written = not read_only and not snapshot
+    try:
+        mode = os.stat(name).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+            raise UserError("--disk %s: is no file; give the path of a raw disk image" % name)
+        descriptor = os.open(name, os.O_RDWR if written else os.O_RDONLY, 0)
+    except OSError as error:
+        advice = "give the path of a raw disk image"
+        if written and can_read(name):
+            advice = "make it writable, or add ,ro or ,snapshot"
+        raise UserError("--disk %s: cannot be opened (%s); %s" % (name, os.strerror(error.errno), advice))
+    try:
+        disk = FileDisk(descriptor, count_sectors(name, descriptor, unit), read_only)
+        lock(name, descriptor, written)
+    except UserError:
+        os.close(descriptor)
+        raise
+    if snapshot and not read_only:
+        return Snapshot(disk)
+    return disk
+
+
+def can_read(name):
+    try:
+        os.close(os.open(name, os.O_RDONLY, 0))
+    except OSError:
+        return False
+    return True
+
+
+def count_sectors(name, descriptor, unit):
+    try:
+        start = os.read(descriptor, 4)
+        size = os.lseek(descriptor, 0, 2)
+    except OSError as error:
+        raise UserError("--disk %s: cannot be read (%s); give the path of a raw disk image" % (name, os.strerror(error.errno)))
+    if start == QCOW_MAGIC:
+        raise UserError("--disk %s: a qcow2 image; convert it with: qemu-img convert -O raw %s disk.img" % (name, name))
+    if size == 0:
+        raise UserError("--disk %s: is empty; make it with: truncate -s 64M %s" % (name, name))
+    if size % unit != 0:
+        raise UserError("--disk %s: %d bytes are not whole sectors of %d, so it is cut short or no raw image; get a whole copy" % (name, size, unit))
+    return size // SECTOR
+
+
+def lock(name, descriptor, written):
+    operation = LOCK_EXCLUSIVE if written else LOCK_SHARED
+    if rffi.cast(lltype.Signed, _flock(rffi.cast(rffi.INT, descriptor), rffi.cast(rffi.INT, operation | LOCK_AT_ONCE))) != 0:
+        raise UserError("--disk %s: in use by another machine; end that one, or give a copy of the file" % name)
+
+
+class Drive(object):
+    """A disk and how it is attached; `interface` is a word of hyper.options."""
+
+    _immutable_fields_ = ['disk', 'interface']
+
+    def __init__(self, disk, interface):
+        self.disk = disk
+        self.interface = interface
+
+
+NO_DRIVES = []                  # shared: nobody changes it
