@@ -1,8 +1,9 @@
 """Which kind of image a file is, and loading it by its kind."""
 
+from hyper.cpu.models.model import APIC
 from hyper.errors import UserError
-from hyper.loader import bzimage, elf, flat, inflate, multiboot, xen
-from hyper.loader.entry import HIGH
+from hyper.loader import acpi, bzimage, elf, flat, inflate, mp_table, multiboot, xen
+from hyper.loader.entry import HIGH, Segment
 
 UNKNOWN = 'unknown'
 MULTIBOOT = 'multiboot'
@@ -30,8 +31,33 @@ def detect(file):
     return UNKNOWN
 
 
+MP_ALIGNMENT = 16
+TABLES = 0xf0000                # where the tables of a PC's firmware lie, unless the image does
+
+
 def load(file, request):
-    """The image of a native machine or a fully virtualized domain; raises UserError. An --at overrules the marks."""
+    """The image of a native machine or a fully virtualized domain with the tables of its PC; raises UserError."""
+    image = load_kernel(file, request)
+    data = tables(request.model)
+    for segment in image.segments:
+        if segment.address < TABLES + len(data) and TABLES < segment.address + segment.size:
+            return image
+    image.segments.append(Segment(TABLES, data, len(data)))
+    return image
+
+
+def tables(model):
+    """The ACPI tables of a PC with such a processor (None: one without APIC), and behind them the MP table if it has APICs."""
+    has_apics = model is not None and model.features & APIC != 0
+    data = acpi.tables(TABLES, has_apics)
+    if has_apics:
+        data += '\x00' * (-len(data) % MP_ALIGNMENT)
+        data += mp_table.tables(TABLES + len(data), model.signature, model.features)
+    return data
+
+
+def load_kernel(file, request):
+    """The image alone. An --at overrules the marks."""
     if file.size() == 0:
         raise UserError("%s: is empty; give a kernel image" % file.name)
     if request.memory_size < HIGH:

@@ -23,9 +23,7 @@ _start: cld
         mov     $STACK, %esp
         lgdt    gdt_pointer
         ljmp    $8, $1f
-1:      mov     %cr0, %eax
-        or      $0x20, %eax             # NE: an x87 exception is one
-        mov     %eax, %cr0
+1:
         .if MODE == 5
         jmp     to_real
         .endif

@@ -55,10 +55,3 @@ def test_memtest_completes_its_first_two_tests_without_errors(mode):
     text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200 nopause'], rb'#(?:[2-9]|10) +\[', 300)
     assert b'Memtest86+ v' in text
     assert not re.search(rb'Errors: *[1-9]', text)
-
-
-@pytest.mark.skipif('WHOLE_PASS' not in os.environ, reason='takes some minutes: make memtest')
-def test_memtest_completes_a_whole_pass_without_errors():
-    path = image('memtest86+', 'memtest86+ia32.bin')
-    text = run_until(path, 'native', ['--memory', '8M', '--append', 'console=ttyS0,115200 nopause'], rb'Pass: +1', 3000)
-    assert not re.search(rb'Errors: *[1-9]', text)
