@@ -13,6 +13,7 @@ import time
 import weakref
 from dataclasses import dataclass
 
+from guestkit import disk
 from guestkit.engine import engine
 from guestkit.errors import BadInput, GuestkitError, GuestStopped
 from guestkit.memory import LINEAR, PHYSICAL, Memory
@@ -60,7 +61,8 @@ FOUND = Stop(Reason.OUTPUT, 0, 'printed the text')
 class Guest:
     """What a domain is made from. `image` and `modules` are paths or bytes; `memory` is bytes or a text like '32M'.
 
-    `mode` is native, para or full; `mmu` is vtlb or ept; `at` is where a flat image is loaded and started.
+    `mode` is native, para or full; `mmu` is vtlb or ept; `at` is where a flat image is loaded and started; `disks` are values of --disk, such as
+    'disk.img,snapshot'.
     """
     image: object
     mode: str = 'native'
@@ -70,6 +72,7 @@ class Guest:
     modules: tuple = ()
     at: int = None
     copies: int = 1
+    disks: tuple = ()
 
     def words(self, directory):
         """The words of the command line for it; images that are bytes are put into the directory."""
@@ -82,6 +85,8 @@ class Guest:
             words += ['--at', hex(self.at)]
         for module in self.modules:
             words += ['--module', place(module, directory)]
+        for value in self.disks:
+            words += ['--disk', os.fspath(value)]
         return words
 
 
@@ -155,9 +160,9 @@ class Machine:
     other; one thread at a time can run any of them.
     """
 
-    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, cpu=None,
+    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, disks=(), cpu=None,
                  realtime=False, symbols=None, on_output=None):
-        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies)], cpu, realtime, symbols, on_output)
+        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies, tuple(disks))], cpu, realtime, symbols, on_output)
 
     @classmethod
     def of(cls, *guests, cpu=None, realtime=False, symbols=None, on_output=None):
@@ -193,7 +198,9 @@ class Machine:
             if '\n' in word or '\0' in word:
                 raise BadInput(f'{word!r}: has a line break or zero in it; leave that out')
         self.engine = engine()
-        self.handle = self.engine.call('hyper_open', '\n'.join(words).encode('utf-8', 'surrogateescape'))
+        with tempfile.TemporaryDirectory(prefix='guestkit-') as directory:      # the engine keeps the files of disks open
+            words = disk.converted(words, directory)
+            self.handle = self.engine.call('hyper_open', '\n'.join(words).encode('utf-8', 'surrogateescape'))
         self._finalizer = weakref.finalize(self, self.engine.call, 'hyper_close', self.handle)
         self._asked_to_stop = False
         self._pattern = None
