@@ -95,15 +95,20 @@ class Memory(object):
 
     def read_bytes(self, address, size):
         """A string of `size` bytes; bytes outside RAM read as FFh."""
+        if self.contains(address, size):
+            return raw.load_bytes(self.storage, address, size)
         parts = ['\x00'] * size
         for i in range(size):
             parts[i] = chr(self.read8(address + i))
         return ''.join(parts)
 
     def write_bytes(self, address, data):
-        for i in range(len(data)):
-            if self.contains(address + i, 1):
-                raw.store8(self.storage, address + i, ord(data[i]))
+        if self.contains(address, len(data)):
+            raw.store_bytes(self.storage, address, data)
+        else:
+            for i in range(len(data)):
+                if self.contains(address + i, 1):
+                    raw.store8(self.storage, address + i, ord(data[i]))
         self.written(address, len(data))
 
     def clear(self, address, size):

@@ -147,3 +147,18 @@ def fill(storage, offset, byte, size):
         storage[offset:offset + size] = chr(byte) * size
         return
     _memset(rffi.ptradd(storage, offset), rffi.cast(rffi.INT, byte), rffi.cast(rffi.SIZE_T, size))
+
+
+def load_bytes(storage, offset, size):
+    """A string of `size` bytes."""
+    if not we_are_translated():
+        return str(storage[offset:offset + size])
+    return rffi.charpsize2str(rffi.ptradd(storage, offset), size)
+
+
+def store_bytes(storage, offset, data):
+    if not we_are_translated():
+        storage[offset:offset + len(data)] = data
+        return
+    with rffi.scoped_nonmovingbuffer(data) as source:
+        _memcpy(rffi.ptradd(storage, offset), source, rffi.cast(rffi.SIZE_T, len(data)))
