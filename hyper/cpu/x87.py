@@ -1,10 +1,6 @@
-"""The x87 unit (SDM vol. 1, chapter 8): its C functions, and what is done rarely: control and status words, saved states, pending exceptions.
-
-The state is that of hyper.cpu.fpu. Arithmetic is done by the host's unit: see x87.c.
-"""
-import os
-
-from hyper.board import native, raw
+"""The x87 unit (SDM vol. 1, chapter 8), in what is done rarely: control and status words, saved states, pending exceptions. The state is that of
+hyper.cpu.fpu; all else is in C, see hyper.cpu.operations.x87_functions."""
+from hyper.board import raw
 from hyper.cpu import fpu
 from hyper.cpu.faults import Freeze, GP, GuestFault, MF
 from hyper.cpu.fpu import CONTROL, DP, DS, EXPONENT, IP, MXCSR, MXCSR_DEFINED, MXCSR_MASK, OPCODE, REGISTER, REGISTERS, STATUS, TAGS, XMM
@@ -15,9 +11,6 @@ VALID, ZERO, SPECIAL, EMPTY = range(4)          # of the tag word
 M32 = 0xffffffff
 CR0_PE, CR0_NE, CR4_OSFXSR = 1 << 0, 1 << 5, 1 << 9
 WORDS_OF_ENVIRONMENT, STACK = 7, 80             # FSTENV; what FSAVE stores behind it, in bytes
-
-_source = native.Source(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'x87.c'), {'x87_run': 4})
-run = _source.function('x87_run')               # (image, instruction, low, high, flags): see x87.c
 
 
 # -- control and status

@@ -1,6 +1,6 @@
 """x87 instructions (D8 to DF), FXSAVE and FXRSTOR.
 
-Each names its place in the table of instructions of x87.c, where the work is done. Only what concerns control, status and whole states is done by
+Each knows its place in the table of instructions of x87.c, where the work is done. Only what concerns control, status and whole states is done by
 hyper.cpu.x87.
 """
 from rpython.rlib.rarithmetic import intmask, r_uint
@@ -13,10 +13,10 @@ from hyper.cpu.fpu import CONTROL, DP, OPCODE, OPERAND, STATUS
 from hyper.cpu.mode import CS
 from hyper.cpu.models.model import SSE3
 from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.x87_functions import ON_MEMORY, call, function_of
 
 MP, EM, TS = 1 << 1, 1 << 2, 1 << 3
 SUMMARY = x87.SUMMARY
-ON_MEMORY = 512                 # in the table of x87.c
 INEXACT = 0x20
 FLAGS = 0xd5
 M32 = 0xffffffff
@@ -75,11 +75,12 @@ def wait(system):
 
 class X87Operation(Operation):
     """An instruction that leaves its address and opcode in FIP, FCS and FOP. `pointers`: opcode and address as they lie in the image."""
-    _immutable_fields_ = ['instruction', 'pointers']
+    _immutable_fields_ = ['instruction', 'function', 'pointers']
     shared = False
 
     def __init__(self, instruction, start, opcode):
         self.instruction = instruction
+        self.function = function_of(instruction)
         self.pointers = opcode | start << 16
 
     def note(self, system):
@@ -120,7 +121,7 @@ class Load(OnMemory):
                 high = mode.load16((at + 8) & M32, segment)
         self.note(system)
         self.note_operand(system, cpu)
-        x87.run(system.fpu.image, self.instruction, low, high, 0)
+        call(self.function, system.fpu.image, self.instruction, low, high, 0)
 
 
 class Store(OnMemory):
@@ -137,7 +138,7 @@ class Store(OnMemory):
         self.note(system)
         self.note_operand(system, cpu)
         image = system.fpu.image
-        raised = x87.run(image, self.instruction, 0, 0, 0) >> 8
+        raised = call(self.function, image, self.instruction, 0, 0, 0) >> 8
         if raised & ~INEXACT:
             return
         if place < 0:
@@ -169,7 +170,7 @@ class OnRegisters(X87Operation):
         system = mode.system
         wait(system)
         self.note(system)
-        x87.run(system.fpu.image, self.instruction, 0, 0, 0)
+        call(self.function, system.fpu.image, self.instruction, 0, 0, 0)
 
 
 class ConditionalMove(X87Operation):
@@ -179,7 +180,7 @@ class ConditionalMove(X87Operation):
         system = mode.system
         wait(system)
         self.note(system)
-        x87.run(system.fpu.image, self.instruction, 0, 0, arithmetic(cpu) & FLAGS)
+        call(self.function, system.fpu.image, self.instruction, 0, 0, arithmetic(cpu) & FLAGS)
 
 
 class CompareToFlags(X87Operation):
@@ -189,7 +190,7 @@ class CompareToFlags(X87Operation):
         system = mode.system
         wait(system)
         self.note(system)
-        set_flags(cpu, CC_FLAGS, 4, x87.run(system.fpu.image, self.instruction, 0, 0, 0) & FLAGS, 0)
+        set_flags(cpu, CC_FLAGS, 4, call(self.function, system.fpu.image, self.instruction, 0, 0, 0) & FLAGS, 0)
 
 
 # -- control instructions
