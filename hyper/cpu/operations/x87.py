@@ -196,7 +196,7 @@ class CompareToFlags(X87Operation):
 # -- control instructions
 
 class Control(Operation):
-    """FNOP, FNCLEX, FNINIT, and what was once FNENI, FNDISI and FNSETPM, by `byte` of ModRM. Only FNOP waits."""
+    """FNCLEX, FNINIT, and what was once FNENI, FNDISI and FNSETPM, by `byte` of ModRM."""
     _immutable_fields_ = ['byte']
 
     def __init__(self, byte):
@@ -204,10 +204,7 @@ class Control(Operation):
 
     def execute(self, cpu, mode):
         system = mode.system
-        if self.byte == 0xd0:
-            wait(system)
-        else:
-            require(system)
+        require(system)
         if self.byte == 0xe2:
             x87.clear_exceptions(system)
         elif self.byte == 0xe3:
@@ -335,7 +332,7 @@ def control(d, escape):
 
 
 def on_registers(d, escape, byte):
-    if escape == 1 and byte == 0xd0 or escape == 3 and byte >> 3 == 0xe0 >> 3:
+    if escape == 3 and byte >> 3 == 0xe0 >> 3:
         return Control(byte)
     if escape == 7 and byte == 0xe0:
         return StatusToAX()
