@@ -296,6 +296,7 @@ class Machine(object):
         """Sets the registers of an EntryState."""
         system = self.system
         system.reset()
+        system.msrs.set_up_memory_types(self.memory.size)
         for i in range(8):
             system.regs[i] = 0
         system.regs[0] = state.eax

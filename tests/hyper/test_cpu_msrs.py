@@ -135,3 +135,24 @@ def test_a_write_to_the_time_stamp_counter_clears_the_high_half_of_an_old_one():
     value = 5 << 32 | 100
     for name, high in [('pentium', 0), ('pentium-3', 0), ('core2duo', 5), ('pentium-d', 5)]:
         assert on(name, write(0x10, value) + 'rdtsc; hlt').edx == high
+
+
+@pytest.mark.parametrize('ram, ranges', [
+    (32 << 20, [(0, 32 << 20)]), (48 << 20, [(0, 32 << 20), (32 << 20, 16 << 20)]), (3 << 30, [(0, 2 << 30), (2 << 30, 1 << 30)]),
+    ((1 << 20) - 0x1000, None)])
+def test_firmware_makes_ram_write_back_and_all_else_uncached(ram, ranges):
+    registers = bank()
+    registers.set_up_memory_types(ram)
+    assert registers.get(0x2ff) == 0xc00
+    assert (registers.get(0x250), registers.get(0x259), registers.get(0x268)) == (0x0606060606060606, 0, 0x0505050505050505)
+    found = []
+    for k in range(8):
+        base, mask = registers.get(0x200 + 2 * k), registers.get(0x201 + 2 * k)
+        if mask & 0x800:
+            assert base & 0xff == 6
+            found.append((base & ~0xfff, (1 << 36) - (mask & ~0xfff)))
+    assert len(found) == 8 if ranges is None else found == ranges
+
+
+def test_a_model_without_mtrrs_needs_none():
+    bank('pentium').set_up_memory_types(32 << 20)

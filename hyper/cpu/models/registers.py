@@ -14,6 +14,9 @@ FIXED_COUNTER, QUICK_READ, NETBURST = 1 << 30, 1 << 31, 15      # of ECX in RDPM
 P5_MC_ADDRESS, P5_MC_TYPE = 0, 1
 APIC_BASE, FEATURE_CONTROL, MICROCODE_REVISION = 0x1b, 0x3a, 0x8b
 MTRR_CAPABILITIES, MTRR_FIRST, MTRR_DEFAULT, PAT = 0xfe, 0x200, 0x2ff, 0x277
+MTRR_VIDEO = 0x259              # A0000h to BFFFFh
+RAM_TYPES, ROM_TYPES = 0x0606060606060606, 0x0505050505050505
+RANGE_VALID, MTRRS_ENABLED = 0x800, 0xc00
 MTRR_FIXED = [0x250, 0x258, 0x259] + range(0x268, 0x270)
 VARIABLE_RANGES = 8
 MTRR_CAPABILITIES_VALUE = VARIABLE_RANGES | 1 << 8 | 1 << 10        # fixed ranges, write combining
@@ -104,6 +107,29 @@ class Bank(object):
         """Forget what was written."""
         if index in self.values:
             del self.values[index]
+
+    def set_up_memory_types(self, ram):
+        """The MTRRs as firmware leaves them for so many bytes of RAM from 0: RAM is write-back, ROM write-protected, all else uncached."""
+        if self.model.features & m.MTRR == 0:
+            return
+        for index in MTRR_FIXED:
+            memory_types = ROM_TYPES
+            if index < MTRR_VIDEO:
+                memory_types = RAM_TYPES
+            elif index == MTRR_VIDEO:
+                memory_types = 0
+            self.set(index, memory_types)
+        base = 0
+        at = MTRR_FIRST
+        while base < ram and at < MTRR_FIRST + 2 * VARIABLE_RANGES:
+            size = 0x1000
+            while base & (2 * size - 1) == 0 and base + 2 * size <= ram:
+                size *= 2
+            self.set(at, base | WB)
+            self.set(at + 1, ((1 << self.model.physical_bits) - size) | RANGE_VALID)
+            base += size
+            at += 2
+        self.set(MTRR_DEFAULT, MTRRS_ENABLED | UC)
 
     def hidden_features(self):
         """Bits of CPUID 1 EDX that are clear because software has switched off what they tell of."""

@@ -96,6 +96,7 @@ class FullDomain(Domain):
         """Makes the VMCS and the guest's state at its entry point, an EntryState; the image is in memory. Raises UserError."""
         self.make_vmcs()
         self.injector.controls = setup.prepare_controls(self)
+        self.msrs.set_up_memory_types(self.memory.size)
         setup.enter_state(self, entry)
 
     # -- running
