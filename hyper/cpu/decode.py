@@ -784,6 +784,10 @@ def d_group_7(d, opcode):
     if d.mod == 3 and kind != 4 and kind != 6:
         if kind == 0 and 1 <= d.rm <= 4:
             return Y.VMXInstruction(d.eip, d.rm)
+        if kind == 1 and d.rm < 2 and d.system.model.more_features & models.MONITOR:
+            if d.rm == 0:
+                return Y.MonitorLine(d.data_segment(), d.address_mask())
+            return Y.WaitForStore(d.eip)
         raise Undefined()
     if kind < 2:
         return Y.StoreTable(d.only_memory(4), kind)

@@ -5,7 +5,7 @@ VM exit's IDT-vectoring information.
 """
 from rpython.rlib.jit import dont_look_inside
 
-from hyper.cpu import control, faults, flags, segments
+from hyper.cpu import control, faults, flags, monitor, segments
 from hyper.cpu.descriptor import INTERRUPT_GATE16, INTERRUPT_GATE32, TASK_GATE, TRAP_GATE16, TRAP_GATE32
 from hyper.cpu.faults import Abort, Freeze, GuestFault, Intercept
 from hyper.cpu.mmu import CR0_PE
@@ -113,6 +113,7 @@ def software(system, vector, kind, length, next_eip):
 @dont_look_inside
 def deliver(system, vector, kind, error, return_eip):
     """Go to the handler of an event; `kind` as in hyper.vmx.events, `error` its code or NO_ERROR_CODE. A fault on the way leaves the state unchanged."""
+    monitor.forget(system)
     system.vectoring = events.information(vector, kind, error != faults.NO_ERROR_CODE)
     system.vectoring_error = max(error, 0)
     if system.cr0 & CR0_PE:
@@ -357,6 +358,9 @@ def service_events(system):
             system.stop = STOP_DEADLINE
         else:
             take_events(system)
+            if system.waits_for_store and monitor.ends(system):
+                monitor.forget(system)
+                system.halted = False
         if system.stop != STOP_NONE or not system.halted:
             break
         if not wait(system):
@@ -367,7 +371,7 @@ def service_events(system):
 
 def wait(system):
     """Halted: idle time until the next deadline of a device. False if nothing can end the halt."""
-    if system.clock is None or not (system.interrupts_enabled() or system.vmx_non_root):
+    if system.clock is None or not (system.interrupts_enabled() or system.vmx_non_root or system.waits_for_store):
         return False
     from hyper.board.clock import NEVER
     when = system.clock.next_deadline()

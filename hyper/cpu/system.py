@@ -125,6 +125,10 @@ class System(object):
         self.msrs = Bank(self.model)    # those that are only storage: see control.py
         self.tsc_offset = 0             # added to the instruction count by WRMSR to the TSC, and by the VMCS
         self.halted = False
+        self.waits_for_store = False    # halted by MWAIT
+        self.wakes_by_masked = False
+        self.monitored = -1             # physical address of the line that MONITOR has chosen, or -1; what was in it then
+        self.monitored_content = ''
         self.look = LOOK_NOW
         self.shadow = False             # one instruction after STI or MOV SS
         self.shadow_at = -2             # the instruction count at that STI or MOV SS, which tells when the shadow is over

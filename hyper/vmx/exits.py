@@ -5,7 +5,7 @@ state would only fill registers that the next entry fills again. The processor k
 STOP_VMEXIT; that the VMCS's host state is valid was checked at the entry. If guest code made the entry, its state is loaded and execution goes on there.
 """
 from hyper.board import raw
-from hyper.cpu import faults, flags
+from hyper.cpu import faults, flags, monitor
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR
 from hyper.cpu.mmu import uses_pae
 from hyper.cpu.system import STOP_SHUTDOWN, STOP_VMEXIT, AR_UNUSABLE
@@ -137,7 +137,7 @@ def save_guest(vmx):
     if system.nmi_blocked:
         interruptibility |= BLOCKING_BY_NMI
     raw.store32(storage, at + vmcs.GUEST_INTERRUPTIBILITY, interruptibility)
-    raw.store32(storage, at + vmcs.GUEST_ACTIVITY, HALTED if system.halted else ACTIVE)
+    raw.store32(storage, at + vmcs.GUEST_ACTIVITY, HALTED if system.halted and not system.waits_for_store else ACTIVE)
     # the single-step trap behind an instruction that blocks events is still to come, and an entry would miss it (26.3.1.5)
     pending = 0
     if system.eflags & flags.TF and (shadow or system.halted):
@@ -156,6 +156,7 @@ def leave(vmx):
     system = vmx.system
     system.vmx_non_root = False
     system.halted = False
+    monitor.forget(system)
     system.shadow = False
     # the guest may have written the TSC meanwhile, which moves the host's with it
     system.tsc_offset = vmx.host_tsc_offset + (system.tsc_offset - vmx.guest_tsc_offset)

@@ -68,6 +68,17 @@ def hlt(system):
         raise Intercept(reasons.HLT)
 
 
+def monitor(system):
+    if processor_control(system, controls.MONITOR_EXITING):
+        raise Intercept(reasons.MONITOR)
+
+
+def mwait(system, armed):
+    """`armed`: whether MONITOR has chosen a line."""
+    if processor_control(system, controls.MWAIT_EXITING):
+        raise Intercept(reasons.MWAIT, int(armed))
+
+
 def invlpg(system, address):
     if processor_control(system, controls.INVLPG_EXITING):
         raise Intercept(reasons.INVLPG, address)

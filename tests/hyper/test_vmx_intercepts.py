@@ -33,7 +33,8 @@ def test_some_instructions_exit_whatever_the_controls_say(call, reason):
 
 
 @pytest.mark.parametrize('call, control, reason', [(intercepts.hlt, controls.HLT_EXITING, 12), (intercepts.rdtsc, controls.RDTSC_EXITING, 16),
-                                                   (intercepts.rdpmc, controls.RDPMC_EXITING, 15), (intercepts.pause, controls.PAUSE_EXITING, 40)])
+                                                   (intercepts.rdpmc, controls.RDPMC_EXITING, 15), (intercepts.pause, controls.PAUSE_EXITING, 40),
+                                                   (intercepts.monitor, controls.MONITOR_EXITING, 39)])
 def test_others_exit_if_their_control_says_so(call, control, reason):
     assert caught(call, inside()) is None
     assert caught(call, inside(processor=control)) == (reason, 0)
@@ -44,6 +45,13 @@ def test_wbinvd_exits_by_a_secondary_control():
     vmx = make_with_guest(WITH_EPT, processor=controls.ACTIVATE_SECONDARY_CONTROLS, secondary=controls.WBINVD_EXITING)
     enter(vmx)
     assert caught(intercepts.wbinvd, vmx.system) == (54, 0)
+
+
+def test_mwait_tells_whether_monitor_has_chosen_a_line():
+    assert caught(intercepts.mwait, inside(), True) is None
+    system = inside(processor=controls.MWAIT_EXITING)
+    assert caught(intercepts.mwait, system, False) == (36, 0)
+    assert caught(intercepts.mwait, system, True) == (36, 1)
 
 
 def test_invlpg_gives_its_address():

@@ -1,5 +1,5 @@
 """System instructions, segment registers, far transfers, interrupts, ports and VMX: thin objects over the slow paths, which hold the semantics."""
-from hyper.cpu import control, interrupts, segments
+from hyper.cpu import control, interrupts, monitor, segments
 from hyper.cpu import flags
 from hyper.cpu.faults import GuestFault, BR, OF, UD
 from hyper.cpu.flags import CC_FLAGS, ZF, signed, set_flags, arithmetic, overflow
@@ -300,6 +300,25 @@ class Halt(SlowTerminator):
 
     def slow(self, system):
         interrupts.hlt(system)
+
+
+class MonitorLine(SlowOperation):
+    """MONITOR."""
+    _immutable_fields_ = ['segment', 'address_mask']
+
+    def __init__(self, segment, address_mask):
+        self.segment = segment
+        self.address_mask = address_mask
+
+    def slow(self, system):
+        monitor.monitor(system, self.segment, system.regs[0] & self.address_mask)
+
+
+class WaitForStore(SlowTerminator):
+    """MWAIT."""
+
+    def slow(self, system):
+        monitor.mwait(system)
 
 
 class DisableInterrupts(SlowOperation):
