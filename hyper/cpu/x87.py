@@ -3,7 +3,7 @@ hyper.cpu.fpu; all else is in C, see hyper.cpu.operations.x87_functions."""
 from hyper.board import raw
 from hyper.cpu import fpu
 from hyper.cpu.faults import Freeze, GP, GuestFault, MF
-from hyper.cpu.fpu import CONTROL, DP, DS, EXPONENT, IP, MXCSR, MXCSR_DEFINED, MXCSR_MASK, OPCODE, REGISTER, REGISTERS, STATUS, TAGS, XMM
+from hyper.cpu.fpu import CONTROL, DP, DS, EXPONENT, IP, MXCSR, MXCSR_DEFINED, OPCODE, REGISTER, REGISTERS, STATUS, TAGS, XMM
 
 EXCEPTIONS, SUMMARY, BUSY, CONDITIONS_AND_TOP = 0x3f, 0x80, 0x8000, 0x7f00
 CONTROL_DEFINED, CONTROL_ONES, OPCODE_DEFINED = 0x1f3f, 0x40, 0x7ff
@@ -207,15 +207,21 @@ def check_alignment(at):
 def save_extended(mode, at, segment):
     """FXSAVE."""
     check_alignment(at)
-    mode.writable(at, fpu.SIZE, segment)
+    place = mode.writable(at, fpu.SIZE, segment)
     image = mode.system.fpu.image
     size = image_size(mode.system)
-    for k in range(0, size, 4):
-        if not MXCSR <= k < REGISTERS:
-            mode.store32((at + k) & M32, raw.load32(image, source(image, k)), segment)
-    if size != XMM:
-        mode.store32((at + MXCSR) & M32, mode.system.fpu.mxcsr, segment)
-        mode.store32((at + MXCSR_MASK) & M32, MXCSR_DEFINED, segment)
+    for k in range(0, size, 8):
+        if k != MXCSR:
+            word = raw.load64(image, source(image, k))
+        elif size == XMM:
+            continue
+        else:
+            word = MXCSR_DEFINED << 32 | mode.system.fpu.mxcsr
+        if place >= 0:
+            raw.store64(mode.storage, place + k, word)
+        else:
+            mode.store32((at + k) & M32, word & M32, segment)
+            mode.store32((at + k + 4) & M32, word >> 32 & M32, segment)
 
 
 def restore_extended(mode, at, segment):
@@ -225,16 +231,18 @@ def restore_extended(mode, at, segment):
     size = image_size(mode.system)
     mode.load8((at + fpu.SIZE - 1) & M32, segment)
     words = []
-    for k in range(0, size, 4):
-        words.append(mode.load32((at + k) & M32, segment))
-    if size != XMM and words[MXCSR >> 2] & ~MXCSR_DEFINED:
-        raise GuestFault(GP, 0)
-    raw.store16(image, STATUS, words[0] >> 16)
-    for k in range(0, size, 4):
-        if not MXCSR <= k < REGISTERS:
-            raw.store32(image, source(image, k), words[k >> 2])
+    for k in range(0, size, 8):
+        words.append(mode.load64((at + k) & M32, segment))
     if size != XMM:
-        mode.system.fpu.mxcsr = words[MXCSR >> 2]
+        mxcsr = words[MXCSR >> 3] & M32
+        if mxcsr & ~MXCSR_DEFINED:
+            raise GuestFault(GP, 0)
+        mode.system.fpu.mxcsr = mxcsr
+    raw.store16(image, STATUS, words[0] >> 16 & 0xffff)
+    for k in range(0, size, 8):
+        if k != MXCSR:
+            raw.store64(image, source(image, k), words[k >> 3])
+    # what is reserved
     for k in range(8):
         register = REGISTERS + REGISTER * k + EXPONENT
         raw.store64(image, register, raw.load16(image, register))
