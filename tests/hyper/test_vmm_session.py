@@ -104,6 +104,17 @@ def test_domains_with_shadow_and_extended_tables_share_a_machine(capfd, guest):
     assert [(domain['mmu'], domain['died']) for domain in domains(errors)] == [('vtlb', False), ('ept', False)]
 
 
+@ways
+def test_each_domain_has_its_own_floating_point_state(capfd, guest, mode):
+    paths = []
+    for load, control, name in (('fldpi', 0x27f, 'pi'), ('fldl2e', 0xf7f, 'l2e')):
+        paths.append(guest('fninit\n pushl $%d\n fldcw (%%esp)\n %s\n' % (control, load) + count_to(4000) +
+                           load + '\n fcompp\n fnstsw %ax\n sahf\n jne 2f\n fnstcw (%esp)\n cmpw $' + '%d, (%%esp)\n jne 2f\n' % control +
+                           say('kept\n') + OFF + '2:' + say('lost\n') + OFF, name))
+    status, text, errors = hyper(capfd, 'run', paths[0], '--report', 'none', *(mode + ['--domain', paths[1]] + mode[2:]))
+    assert (status, errors) == (0, '') and sorted(text.splitlines()) == ['l2e| kept', 'pi| kept'], text + errors
+
+
 def test_domains_that_compute_get_equal_shares(capfd, guest):
     path = guest('1: inc %ecx\n jmp 1b\n')
     status, text, errors = hyper(capfd, 'run', path, '--copies', '3', '--instructions', '30000', '--report', 'json', *FULL)
