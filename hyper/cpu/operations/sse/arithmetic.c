@@ -343,8 +343,70 @@ KIND(sd, __m128d, pd, DBL_MIN, DBL_MAX)
 #define OPERAND_ss(at) _mm_load_ss((const float *)(at))
 #define OPERAND_sd(at) _mm_load_sd((const double *)(at))
 
+/* An overflow or underflow that is not masked is one of a result as it would be with an exponent of any size, and so is its inexactness (SDM vol. 1,
+   4.9.1.4 and 4.9.1.5). So the operands are brought to where the exponent suffices, which changes no digit. */
+enum { op_add, op_sub, op_mul, op_div, op_addsub, op_hadd, op_hsub };
+
+#define NUMBER(type, NUMBER_TYPE, FREXP) \
+    static long flags_##type(int op, NUMBER_TYPE a, NUMBER_TYPE b, long mxcsr) \
+    { \
+        V_##type x = _mm_set_##type(a), y = _mm_set_##type(b), r; \
+        unsigned host = enter(mxcsr); \
+        HOLD(x); \
+        HOLD(y); \
+        r = op == op_mul ? _mm_mul_##type(x, y) : op == op_div ? _mm_div_##type(x, y) : _mm_add_##type(x, y); \
+        HOLD(r); \
+        return leave(host) | (mxcsr & UE_MASKED ? 0 : tiny_##type(r)); \
+    } \
+    /* a quarter; beside a number that overflows, all small ones do the same */ \
+    static inline NUMBER_TYPE nearer_##type(NUMBER_TYPE v) \
+    { \
+        return v == 0 || v >= 1 || v <= -1 ? v / 4 : v < 0 ? (NUMBER_TYPE)-0.25 : (NUMBER_TYPE)0.25; \
+    } \
+    /* of one lane; sums that are tiny are exact */ \
+    static long unbounded_##type(int op, NUMBER_TYPE a, NUMBER_TYPE b, long mxcsr) \
+    { \
+        int unused; \
+        long flags = flags_##type(op, a, b, mxcsr); \
+        if (!(flags & ~(mxcsr >> 7) & (OE | UE)) || (op == op_add && flags & UE)) \
+            return flags; \
+        if (op == op_add) \
+            a = nearer_##type(a), b = nearer_##type(b); \
+        else \
+            a = FREXP(a, &unused), b = FREXP(b, &unused); \
+        return (flags & ~PE) | (flags_##type(op, a, b, mxcsr) & PE); \
+    }
+
+NUMBER(ss, float, frexpf)
+NUMBER(sd, double, frexp)
+
+#define UNBOUNDED(type, one, NUMBER_TYPE, COUNT) \
+    static long unbounded_lanes_##type(int op, V_##type x, V_##type y, long mxcsr) \
+    { \
+        NUMBER_TYPE u[16 / sizeof(NUMBER_TYPE)], v[16 / sizeof(NUMBER_TYPE)]; \
+        long flags = 0; \
+        memcpy(u, &x, 16); \
+        memcpy(v, &y, 16); \
+        for (int k = 0; k < COUNT; k++) { \
+            NUMBER_TYPE a = u[k], b = v[k]; \
+            if (op == op_hadd || op == op_hsub) { \
+                const NUMBER_TYPE *pair = 2 * k < COUNT ? u + 2 * k : v + 2 * k - COUNT; \
+                a = pair[0], b = pair[1]; \
+            } \
+            if (op == op_sub || op == op_hsub || (op == op_addsub && k % 2 == 0)) \
+                b = -b; \
+            flags |= unbounded_##one(op == op_mul || op == op_div ? op : op_add, a, b, mxcsr); \
+        } \
+        return flags; \
+    }
+
+UNBOUNDED(ps, ss, float, 4)
+UNBOUNDED(ss, ss, float, 1)
+UNBOUNDED(pd, sd, double, 2)
+UNBOUNDED(sd, sd, double, 1)
+
 /* `expression` of x and y with the guest's MXCSR; the type of the result decides what is tiny */
-#define CAREFULLY(VECTOR, expression, tiny) { \
+#define CAREFULLY(VECTOR, expression, tiny, unbounded) { \
         unsigned host = enter(mxcsr); \
         HOLD(x); \
         HOLD(y); \
@@ -353,6 +415,8 @@ KIND(sd, __m128d, pd, DBL_MIN, DBL_MAX)
         long flags = leave(host); \
         if (!(mxcsr & UE_MASKED)) \
             flags |= tiny(r); \
+        if (flags & ~(mxcsr >> 7) & (OE | UE)) \
+            flags = unbounded; \
         flags = outcome(flags, mxcsr); \
         if (!(flags & UNMASKED)) \
             STORE16(to, INTEGER(r)); \
@@ -372,7 +436,7 @@ KIND(sd, __m128d, pd, DBL_MIN, DBL_MAX)
                 return 0; \
             } \
         } \
-        CAREFULLY(V_##type, expression, tiny_##type) \
+        CAREFULLY(V_##type, expression, tiny_##type, unbounded_lanes_##type(op_##name, x, y, mxcsr)) \
     }
 /* minimum, maximum, comparison: exact, so that only special operands matter */
 #define CHOICE(name, type, expression) \
@@ -385,7 +449,7 @@ KIND(sd, __m128d, pd, DBL_MIN, DBL_MAX)
             STORE16(to, INTEGER(r)); \
             return 0; \
         } \
-        CAREFULLY(V_##type, expression, never_##type) \
+        CAREFULLY(V_##type, expression, never_##type, flags) \
     }
 #define EACH_ARITHMETIC(name, zero) \
     ARITHMETIC(name, ps, _mm_##name##_ps(x, y), zero) \
@@ -424,7 +488,7 @@ ARITHMETIC(hsub, pd, _mm_hsub_pd(x, y), always)
                 return 0; \
             } \
         } \
-        CAREFULLY(V_##type, expression, never_##type) \
+        CAREFULLY(V_##type, expression, never_##type, flags) \
     }
 
 SQUARE_ROOT(ps, _mm_sqrt_ps(y))
@@ -522,8 +586,8 @@ OPERATION(rsqrtss) { UNUSED; return approximations(to, from, 1, 1); }
 
 /* -- conversions */
 
-/* from operand `y` to `r`, where `quick` says that nothing but PE can come of it */
-#define CONVERSION(name, Y, y_value, R, expression, quick, tiny, store) \
+/* from operand `y` to `r`, where `quick` says that nothing but PE can come of it; `more`: the flags, given those that the host has found */
+#define CONVERSION(name, Y, y_value, R, expression, quick, more, store) \
     OPERATION(name) { \
         UNUSED; \
         Y y = y_value; \
@@ -537,9 +601,7 @@ OPERATION(rsqrtss) { UNUSED; return approximations(to, from, 1, 1); }
             r = expression; \
             HOLD(r); \
             flags = leave(host); \
-            if (!(mxcsr & UE_MASKED)) \
-                flags |= tiny; \
-            flags = outcome(flags, mxcsr); \
+            flags = outcome(more, mxcsr); \
             if (flags & UNMASKED) \
                 return flags; \
         } \
@@ -547,7 +609,7 @@ OPERATION(rsqrtss) { UNUSED; return approximations(to, from, 1, 1); }
         return flags; \
     }
 
-#define TO_SINGLE(name, y_value, store) CONVERSION(name, __m128i, y_value, __m128, _mm_cvtepi32_ps(y), 1, 0, store)
+#define TO_SINGLE(name, y_value, store) CONVERSION(name, __m128i, y_value, __m128, _mm_cvtepi32_ps(y), 1, flags, store)
 #define LOW4(r) store4(to, _mm_cvtsi128_si32(r))
 #define BITS(r) INTEGER(r)
 
@@ -566,11 +628,11 @@ static inline int fits_pd(__m128d v)
 }
 
 #define TO_INTEGER(name, y_value, store) \
-    CONVERSION(cvt##name, __m128, y_value, __m128i, _mm_cvtps_epi32(y), fits_ps(y), 0, store) \
-    CONVERSION(cvtt##name, __m128, y_value, __m128i, _mm_cvttps_epi32(y), fits_ps(y), 0, store)
+    CONVERSION(cvt##name, __m128, y_value, __m128i, _mm_cvtps_epi32(y), fits_ps(y), flags, store) \
+    CONVERSION(cvtt##name, __m128, y_value, __m128i, _mm_cvttps_epi32(y), fits_ps(y), flags, store)
 #define DOUBLE_TO_INTEGER(name, y_value, store) \
-    CONVERSION(cvt##name, __m128d, y_value, __m128i, _mm_cvtpd_epi32(y), fits_pd(y), 0, store) \
-    CONVERSION(cvtt##name, __m128d, y_value, __m128i, _mm_cvttpd_epi32(y), fits_pd(y), 0, store)
+    CONVERSION(cvt##name, __m128d, y_value, __m128i, _mm_cvtpd_epi32(y), fits_pd(y), flags, store) \
+    CONVERSION(cvtt##name, __m128d, y_value, __m128i, _mm_cvttpd_epi32(y), fits_pd(y), flags, store)
 
 TO_INTEGER(ps2dq, PS(LOAD16(from)), STORE16(to, r))
 TO_INTEGER(ps2pi, PS(LOAD8(from)), STORE8(to, r))
@@ -592,10 +654,46 @@ static inline int in_single_range(__m128d v)
     return _mm_movemask_pd(_mm_or_pd(inside, _mm_cmpeq_pd(v, _mm_setzero_pd()))) == 3;
 }
 
-CONVERSION(cvtps2pd, __m128, PS(LOAD8(from)), __m128d, _mm_cvtps_pd(y), ordinary_ps(y), 0, STORE16(to, BITS(r)))
-CONVERSION(cvtss2sd, __m128, OPERAND_ss(from), __m128d, _mm_cvtps_pd(y), ordinary_ss(y), 0, STORE8(to, BITS(r)))
-CONVERSION(cvtpd2ps, __m128d, PD(LOAD16(from)), __m128, _mm_cvtpd_ps(y), in_single_range(y), tiny_ps(r), STORE16(to, BITS(r)))
-CONVERSION(cvtsd2ss, __m128d, OPERAND_sd(from), __m128, _mm_cvtpd_ps(y), in_single_range(y), tiny_ps(r), LOW4(BITS(r)))
+/* whether a double has more digits than a single, whatever its exponent */
+static int is_too_long(double v)
+{
+    unsigned long long bits;
+    memcpy(&bits, &v, 8);
+    bits &= 0x7fffffffffffffff;
+    if (bits >> 52 == 0)
+        while (bits && !(bits >> 52))
+            bits <<= 1;
+    return (bits & 0x1fffffff) != 0;
+}
+
+/* as `unbounded_lanes` for the conversion of `lanes` doubles to singles */
+static long narrowed(long flags, __m128d y, __m128 r, int lanes, long mxcsr)
+{
+    double v[2];
+    if (!(mxcsr & UE_MASKED))
+        flags |= tiny_ps(r);
+    if (!(flags & ~(mxcsr >> 7) & (OE | UE)))
+        return flags;
+    memcpy(v, &y, 16);
+    flags = 0;
+    for (int k = 0; k < lanes; k++) {
+        __m128d x = _mm_set_sd(v[k]);
+        unsigned host = enter(mxcsr);
+        HOLD(x);
+        __m128 s = _mm_cvtpd_ps(x);
+        HOLD(s);
+        long lane = leave(host) | (mxcsr & UE_MASKED ? 0 : tiny_ss(s));
+        if (lane & ~(mxcsr >> 7) & (OE | UE))
+            lane = (lane & ~PE) | (is_too_long(v[k]) ? PE : 0);
+        flags |= lane;
+    }
+    return flags;
+}
+
+CONVERSION(cvtps2pd, __m128, PS(LOAD8(from)), __m128d, _mm_cvtps_pd(y), ordinary_ps(y), flags, STORE16(to, BITS(r)))
+CONVERSION(cvtss2sd, __m128, OPERAND_ss(from), __m128d, _mm_cvtps_pd(y), ordinary_ss(y), flags, STORE8(to, BITS(r)))
+CONVERSION(cvtpd2ps, __m128d, PD(LOAD16(from)), __m128, _mm_cvtpd_ps(y), in_single_range(y), narrowed(flags, y, r, 2, mxcsr), STORE16(to, BITS(r)))
+CONVERSION(cvtsd2ss, __m128d, OPERAND_sd(from), __m128, _mm_cvtpd_ps(y), in_single_range(y), narrowed(flags, y, r, 1, mxcsr), LOW4(BITS(r)))
 
 /* -- around guest code: compiled traces calculate with the host's MXCSR as well */
 

@@ -2,15 +2,14 @@
 from hyper.cpu.models import model as models
 from hyper.cpu.operations.sse import compute, move, scalar, system
 from hyper.cpu.operations.sse.operands import General, InImage, InMemory, SCRATCH, mmx, xmm
-from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MMX, NP, P66, SSE, SSE3, key
+from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MAP_0F, MAP_0F3A, MMX, NP, P66, SSE, SSE3, key
 
 
 def decode(d, map, opcode):
     """An instruction of one of the maps, with ModR/M read; None for what is none, or not on this model."""
     entry = BY_KEY.get(key(map, mandatory_prefix(d), opcode, d.reg, d.mod == 3), None)
-    if entry is None:
-        return None
-    if not has_feature(d.system.model, entry.feature):
+    if entry is None or not has_feature(d.system.model, entry.feature):
+        pass_operands(d, map, opcode)
         return None
     if entry.number < 0:
         return decode_move(d, entry)
@@ -35,6 +34,14 @@ def decode(d, map, opcode):
     if kind == 'U':
         return compute.Compute(entry, xmm(d.rm), source, immediate)
     return compute.Compute(entry, xmm(d.reg), source, immediate)
+
+
+def pass_operands(d, map, opcode):
+    """Read the whole of what is no instruction: it must be fetched before it is #UD."""
+    if d.mod != 3:
+        d.memory_operand(1)
+    if map == MAP_0F3A or map == MAP_0F and (0x70 <= opcode <= 0x73 or opcode == 0xc2 or 0xc4 <= opcode <= 0xc6):
+        d.u8()
 
 
 COMPARISONS = ['COMISS', 'COMISD', 'UCOMISS', 'UCOMISD']
