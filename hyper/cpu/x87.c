@@ -429,6 +429,14 @@ TO_TOP(d8_c0, add) TO_TOP(d8_c8, multiply) TO_TOP(d8_e0, subtract) TO_TOP(d8_e8,
 TO_OTHER(c0, add) TO_OTHER(c8, multiply) TO_OTHER(e0, subtract) TO_OTHER(e8, subtract_reversed) TO_OTHER(f0, divide) TO_OTHER(f8, divide_reversed)
 COMPARE_STACK(d8_d0, 0) COMPARE_STACK(d8_d8, 1) COMPARE_STACK(dd_e0, 0) COMPARE_STACK(dd_e8, 1) COMPARE_STACK(de_d9, 2) COMPARE_STACK(da_e9, 2)
 
+QUICK(d9_e4)
+{
+    UNIT;
+    if (HAS(top) && compare_to_status(unit, number(unit, top), (struct number){0, 0}))
+        return 0;
+    SLOWLY;
+}
+
 /* FCOMI and its kin: ZF, PF and CF. */
 #define COMPARE_TO_FLAGS(name, pops) \
     QUICK(name) { \
@@ -496,6 +504,10 @@ PUSH(db_5, 1, ((struct number){low, high}))
 PUSH(d9_c0, HAS(OTHER), number(unit, OTHER))
 PUSH(d9_e8, 1, ((struct number){INTEGER_BIT, BIAS}))
 PUSH(d9_ee, 1, ((struct number){0, 0}))
+/* logarithms to base 2 of 10 and e, pi, logarithms of 2 to base 10 and e: as they are rounded to nearest */
+#define CONSTANT(name, exponent, significand) PUSH(name, (unit->control & ROUNDING) == NEAREST, ((struct number){significand, exponent}))
+CONSTANT(d9_e9, BIAS + 1, 0xd49a784bcd1b8afe) CONSTANT(d9_ea, BIAS, 0xb8aa3b295c17f0bc) CONSTANT(d9_eb, BIAS + 1, 0xc90fdaa22168c235)
+CONSTANT(d9_ec, BIAS - 2, 0x9a209a84fbcff799) CONSTANT(d9_ed, BIAS - 1, 0xb17217f7d1cf79ac)
 
 /* -- stores */
 
@@ -524,11 +536,12 @@ static inline int narrow(struct unit *unit, struct number a, int bits, int bias,
     return 1;
 }
 
-static inline int to_integer(struct unit *unit, struct number a, int size, u32 rounding, u64 *to)
+/* To a whole number, whose magnitude is below 2 ^ 63, and the status word behind that. */
+static inline int to_whole(struct unit *unit, struct number a, u32 rounding, u64 *to, u32 *status)
 {
     int shift = BIAS + 63 - (int)(a.exponent & MAXIMUM);
     u64 magnitude = 0, rest = 0;
-    u32 negative = a.exponent >> 15, status = unit->status & ~C1;
+    *status = unit->status & ~C1;
     if (is_normal(a)) {
         if (shift <= 0)
             return 0;
@@ -539,19 +552,27 @@ static inline int to_integer(struct unit *unit, struct number a, int size, u32 r
             rest = shift == 64 ? a.significand : 1;
         }
         if (rest) {
-            u64 up = rounding == NEAREST ? rest >> 63 & (magnitude | (rest << 1 != 0)) : rounding == TRUNCATE ? 0 : (rounding == DOWN) == negative;
+            u64 up = rounding == NEAREST ? rest >> 63 & (magnitude | (rest << 1 != 0)) : rounding == TRUNCATE ? 0 : (rounding == DOWN) == a.exponent >> 15;
             if (!(unit->control & PE))
                 return 0;
-            status |= up ? PE | C1 : PE;
+            *status |= up ? PE | C1 : PE;
             magnitude += up;
         }
-        if (magnitude >> (size * 8 - 1))
-            return 0;
     } else if (!is_zero(a)) {
         return 0;
     }
+    *to = magnitude;
+    return !(magnitude >> 63);
+}
+
+static inline int to_integer(struct unit *unit, struct number a, int size, u32 rounding, u64 *to)
+{
+    u32 status;
+    if (!to_whole(unit, a, rounding, to, &status) || *to >> (size * 8 - 1))
+        return 0;
     unit->status = status;
-    *to = negative ? -magnitude : magnitude;
+    if (a.exponent >> 15)
+        *to = -*to;
     return 1;
 }
 
@@ -582,6 +603,19 @@ QUICK(db_7)
     __builtin_memcpy(unit->operand, &unit->registers[top], 10);
     unit->status &= ~C1;
     pop(unit, top);
+    return 0;
+}
+
+QUICK(d9_fc)
+{
+    UNIT;
+    u64 whole;
+    u32 status;
+    struct number a = number(unit, top), b;
+    if (!HAS(top) || !to_whole(unit, a, unit->control & ROUNDING, &whole, &status))
+        SLOWLY;
+    from_integer(whole, &b);
+    put(unit, top, b.significand, b.exponent | (a.exponent & SIGN), status);
     return 0;
 }
 

@@ -244,7 +244,12 @@ class LoadControl(Operation):
     def execute(self, cpu, mode):
         system = mode.system
         wait(system)
-        x87.set_control(system, self.operand.get(cpu, mode))
+        word = self.operand.get(cpu, mode)
+        image = system.fpu.image
+        if raw.load16(image, STATUS) & (x87.EXCEPTIONS & ~word | SUMMARY):
+            x87.set_control(system, word)
+        else:                       # ES was clear and stays so
+            raw.store16(image, CONTROL, word & x87.CONTROL_DEFINED | x87.CONTROL_ONES)
 
 
 STORE_ENVIRONMENT, LOAD_ENVIRONMENT, SAVE, RESTORE, SAVE_EXTENDED, RESTORE_EXTENDED = range(6)

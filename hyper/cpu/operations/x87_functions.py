@@ -15,7 +15,7 @@ QUICK = '''d8_0 d8_1 d8_2 d8_3 d8_4 d8_5 d8_6 d8_7 d9_0 d9_2 d9_3 da_0 da_1 da_2
     dc_0 dc_1 dc_2 dc_3 dc_4 dc_5 dc_6 dc_7 dd_0 dd_1 dd_2 dd_3 de_0 de_1 de_2 de_3 de_4 de_5 de_6 de_7 df_0 df_1 df_2 df_3 df_5 df_7
     d8_c0 d8_c8 d8_d0 d8_d8 d8_e0 d8_e8 d8_f0 d8_f8 d9_c0 d9_c8 da_c0 da_c8 da_d0 da_d8 db_c0 db_c8 db_d0 db_d8 db_e8 db_f0
     dc_c0 dc_c8 dc_e0 dc_e8 dc_f0 dc_f8 dd_d0 dd_d8 dd_e0 dd_e8 de_c0 de_c8 de_e0 de_e8 de_f0 de_f8 df_e8 df_f0'''.split()
-ONE = 'd9_e0 d9_e1 d9_e8 d9_ee d9_fa da_e9 de_d9'.split()
+ONE = 'd9_e0 d9_e1 d9_e4 d9_e8 d9_e9 d9_ea d9_eb d9_ec d9_ed d9_ee d9_fa d9_fc da_e9 de_d9'.split()
 
 
 def number(name):
