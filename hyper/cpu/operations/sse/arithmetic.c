@@ -28,7 +28,8 @@ typedef long operation(char *to, const char *from, long immediate, long mxcsr);
 
 /* -- operands; never more bytes than the instruction's operand has are touched */
 
-#define LOAD16(at) _mm_loadu_si128((const __m128i *)(at))
+/* by halves: compiled code may just have stored them so, and a load of both at once would wait until that is out of the host's store buffer */
+#define LOAD16(at) _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd((const double *)(at)), (const double *)((at) + 8)))
 #define LOAD8(at) _mm_loadl_epi64((const __m128i *)(at))
 #define STORE16(at, value) _mm_storeu_si128((__m128i *)(at), value)
 #define STORE8(at, value) _mm_storel_epi64((__m128i *)(at), value)
@@ -189,11 +190,10 @@ OPERATION(pslldq_imm)
 
 OPERATION(pshufd)
 {
-    unsigned s[4], d[4];
+    unsigned d[4];
     UNUSED;
-    memcpy(s, from, 16);
     for (int k = 0; k < 4; k++)
-        d[k] = s[immediate >> 2 * k & 3];
+        d[k] = load4(from + 4 * (immediate >> 2 * k & 3));
     memcpy(to, d, 16);
     return 0;
 }
@@ -213,14 +213,12 @@ OPERATION(pshufhw) { UNUSED; memmove(to, from, 8); shuffle_words(to + 8, from + 
 
 OPERATION(shufps)
 {
-    unsigned x[4], y[4], d[4];
+    unsigned d[4];
     UNUSED;
-    memcpy(x, to, 16);
-    memcpy(y, from, 16);
-    d[0] = x[immediate & 3];
-    d[1] = x[immediate >> 2 & 3];
-    d[2] = y[immediate >> 4 & 3];
-    d[3] = y[immediate >> 6 & 3];
+    d[0] = load4(to + 4 * (immediate & 3));
+    d[1] = load4(to + 4 * (immediate >> 2 & 3));
+    d[2] = load4(from + 4 * (immediate >> 4 & 3));
+    d[3] = load4(from + 4 * (immediate >> 6 & 3));
     memcpy(to, d, 16);
     return 0;
 }
@@ -340,6 +338,10 @@ KIND(sd, __m128d, pd, DBL_MIN, DBL_MAX)
 /* an operand of a type: the whole of it, or the lane that the instruction reads */
 #define OPERAND_ps(at) PS(LOAD16(at))
 #define OPERAND_pd(at) PD(LOAD16(at))
+#define REGISTER_ps(at) PS(LOAD16(at))
+#define REGISTER_pd(at) PD(LOAD16(at))
+#define REGISTER_ss(at) PS(LOAD16(at))
+#define REGISTER_sd(at) PD(LOAD16(at))
 #define OPERAND_ss(at) _mm_load_ss((const float *)(at))
 #define OPERAND_sd(at) _mm_load_sd((const double *)(at))
 
@@ -427,8 +429,7 @@ UNBOUNDED(sd, sd, double, 1)
 #define ARITHMETIC(name, type, expression, zero) \
     OPERATION(name##type) { \
         UNUSED; \
-        V_##type x, y = OPERAND_##type(from); \
-        memcpy(&x, to, 16); \
+        V_##type x = REGISTER_##type(to), y = OPERAND_##type(from); \
         if (is_quick(mxcsr) && ordinary_##type(x) && ordinary_##type(y)) { \
             V_##type r = expression; \
             if (plain_##type(r, zero##_##type(x, y))) { \
@@ -442,8 +443,7 @@ UNBOUNDED(sd, sd, double, 1)
 #define CHOICE(name, type, expression) \
     OPERATION(name##type) { \
         UNUSED; \
-        V_##type x, y = OPERAND_##type(from); \
-        memcpy(&x, to, 16); \
+        V_##type x = REGISTER_##type(to), y = OPERAND_##type(from); \
         if (ordinary_##type(x) && ordinary_##type(y)) { \
             V_##type r = expression; \
             STORE16(to, INTEGER(r)); \
@@ -479,8 +479,7 @@ ARITHMETIC(hsub, pd, _mm_hsub_pd(x, y), always)
 #define SQUARE_ROOT(type, expression) \
     OPERATION(sqrt##type) { \
         UNUSED; \
-        V_##type x, y = OPERAND_##type(from); \
-        memcpy(&x, to, 16); \
+        V_##type x = REGISTER_##type(to), y = OPERAND_##type(from); \
         if (is_quick(mxcsr) && ordinary_##type(y)) { \
             V_##type r = expression; \
             if (plain_##type(r, either_##type(y, y))) { \

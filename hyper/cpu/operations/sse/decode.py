@@ -1,6 +1,6 @@
 """From bytes to the operations of the table: each form's operands and its class."""
 from hyper.cpu.models import model as models
-from hyper.cpu.operations.sse import compute, move, scalar, system
+from hyper.cpu.operations.sse import compute, halves, move, scalar, system
 from hyper.cpu.operations.sse.operands import General, InImage, InMemory, SCRATCH, mmx, xmm
 from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MAP_0F, MAP_0F3A, MMX, NP, P66, SSE, SSE3, key
 
@@ -25,6 +25,8 @@ def decode(d, map, opcode):
         return scalar.FromInteger(entry.number, xmm(d.reg), source, entry.target.size)
     if name == 'CVTSS2SD' or name == 'CVTSD2SS':
         return scalar.Convert(entry.number, xmm(d.reg), source, entry.target.size)
+    if d.mod == 3 and kind == 'V' and name in halves.KINDS:
+        return halves.halves(halves.KINDS[name], xmm(d.reg), xmm(d.rm))
     if kind == 'G':
         return compute.ComputeGeneral(entry, d.reg, source, immediate)
     if kind == 'P':

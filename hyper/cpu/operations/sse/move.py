@@ -27,9 +27,10 @@ class Load(Operation):
             raw.store64(image, to, self.source.load64(cpu, mode))
         else:
             value = self.source.load32(cpu, mode)
-            raw.store32(image, to, value)
             if entry.target.clears:
-                raw.store32(image, to + 4, 0)
+                raw.store64(image, to, value)
+            else:
+                raw.store32(image, to, value)
         if entry.target.clears:
             raw.store64(image, to + 8, 0)
         if entry.mmx:
