@@ -78,7 +78,7 @@ class ApicTimer(Timer):
         self.apic = apic
 
     def expire(self):
-        self.apic.timer_expired(self.when)
+        self.apic.timer_expired()
 
 
 class LocalApic(Device):
@@ -186,6 +186,8 @@ class LocalApic(Device):
             if vector != NONE:
                 clear_bit(self.request, vector)
                 set_bit(self.in_service, vector)
+                if vector == self.lvt[0] & VECTOR:
+                    self.schedule()
                 return vector
             if not self.passes_external():
                 return self.spurious & VECTOR
@@ -349,23 +351,20 @@ class LocalApic(Device):
         self.schedule()
 
     def schedule(self):
-        """Only a timer that can interrupt needs a deadline; its count is computed when it is read."""
+        """Only a timer that can interrupt needs a deadline; its count is computed when it is read. While its request waits a further one would change
+        nothing, so a short period costs only those who take its interrupts."""
         count = self.current_count()
-        if count == 0 or self.lvt[0] & MASKED or not self.enabled:
+        entry = self.lvt[0]
+        if count == 0 or entry & MASKED or not self.enabled or has_bit(self.request, entry & VECTOR):
             self.clock.cancel(self.timer)
             return
         divisor = self.divisor()
         since = (self.clock.now() - self.started) % divisor
         self.clock.schedule(self.timer, self.clock.now() - since + count * divisor)
 
-    def timer_expired(self, when):
+    def timer_expired(self):
         entry = self.lvt[0]
-        if entry & PERIODIC:
-            period = self.initial_count * self.divisor()
-            late = self.clock.now() - when
-            # periods that have passed meanwhile would set the same request
-            self.clock.schedule(self.timer, when + period * (late // period + 1))
-        else:
+        if not entry & PERIODIC:
             self.counted_from = 0
         self.accept(entry & VECTOR, False)
 

@@ -225,6 +225,20 @@ def test_missed_periods_of_the_timer_become_one_request():
     assert apic.board.clock.next_deadline() == 10 ** 9 + 1
 
 
+def test_a_timer_whose_request_waits_has_no_deadline():
+    apic = Apic()
+    before = apic.board.clock.next_deadline()
+    apic.write(TPR, 0xf0)
+    apic.write(DIVIDE, 11)
+    apic.write(TIMER, PERIODIC | 0x40)
+    apic.write(INITIAL, 100)
+    apic.board.run_to(130)
+    assert apic.read(IRR + 0x40 // 2) == 1 and apic.board.clock.next_deadline() == before
+    apic.write(TPR, 0)
+    assert apic.take() == 0x40
+    assert apic.board.clock.next_deadline() == 200
+
+
 def test_a_masked_timer_counts_and_has_no_deadline():
     apic = Apic()
     apic.write(DIVIDE, 11)
