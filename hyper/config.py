@@ -1,15 +1,15 @@
 """What a domain is made from, with its files read: the hypervisor opens none."""
 
-from hyper.board.disk import NO_DRIVES
+from hyper.board.fittings import BARE
 from hyper.loader.entry import BootRequest
 
 
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
     address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
-    '' for the usual one; `drives` (Drive) are its disks; `counts_places` asks for exits by address."""
+    '' for the usual one; `fittings` (Fittings) are what it has beside a plain PC; `counts_places` asks for exits by address."""
 
-    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', drives=NO_DRIVES,
+    def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', fittings=BARE,
                  counts_places=False):
         self.name = name
         self.mode = mode
@@ -21,7 +21,7 @@ class DomainConfig(object):
         self.at = at
         self.sink = sink
         self.interface = interface
-        self.drives = drives
+        self.fittings = fittings
         self.counts_places = counts_places
 
     def boot_request(self, model=None):

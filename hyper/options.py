@@ -16,6 +16,8 @@ INTERFACES = [XEN_1_0, XEN_1_2]
 IDE = 'ide'
 VIRTIO = 'virtio'
 CDROM = 'cdrom'
+USER = 'user'
+NETWORKS = [USER]
 
 KB = 1 << 10
 MB = 1 << 20
@@ -51,6 +53,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --disk FILE[,WORD]...     a disk of a native or full machine: a raw image, which keeps what is written to it; may be
                             repeated. Words: ro (read-only), snapshot (changes are forgotten), ide (the default), virtio,
                             cdrom (an ISO image)
+  --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -99,6 +102,7 @@ class DomainOptions(object):
         self.append = ''
         self.modules = []
         self.disks = []
+        self.network = ''               # '' for none
         self.at = -1
         self.copies = 1
 
@@ -309,6 +313,9 @@ class Parser(object):
             domain.modules.append(self.value(word))
         elif word == '--disk':
             domain.disks.append(parse_disk(word, self.value(word)))
+        elif word == '--net':
+            domain.network = parse_choice(word, self.value(word), NETWORKS)
+            self.options.realtime = True        # what answers is outside, and waits for nobody
         elif word == '--at':
             domain.at = parse_number(word, self.value(word))
         elif word == '--copies':
@@ -372,6 +379,8 @@ class Parser(object):
             raise UserError("--symbols: names what exits to the hypervisor, which --mode native has none of; leave it out")
 
     def check_disks(self, domain):
+        if domain.network != '' and domain.mode == PARA:
+            raise UserError("--net: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if len(domain.disks) > 0 and domain.mode == PARA:
             raise UserError("--disk: a domain of --mode para has no PC; give it --mode full, or --module for an archive")
         if len(domain.disks) > MOST_DISKS:

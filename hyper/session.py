@@ -3,9 +3,10 @@
 import os
 import time
 
-from hyper import report, symbols
+from hyper import network, report, symbols
 from hyper.board import atapi
 from hyper.board.disk import Drive, SECTOR, open_disk
+from hyper.board.fittings import Fittings
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
@@ -92,10 +93,11 @@ class Session(object):
         world.realtime = options.realtime
         self.hypervisor = None
         self.drives = []
+        self.networks = []
         try:
             self.build(world, self.configure(sinks))
         except UserError:
-            self.close_drives()
+            self.close_fittings()
             raise
 
     def configure(self, sinks):
@@ -121,7 +123,7 @@ class Session(object):
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
                 configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
-                                            self.watched(sinks.sink(number, name)), domain.interface, self.open_drives(domain),
+                                            self.watched(sinks.sink(number, name)), domain.interface, self.fit(domain),
                                             options.symbols != ''))
         return configs
 
@@ -135,7 +137,7 @@ class Session(object):
         else:
             config = configs[0]
             self.machine = Machine(config.memory, model, world)
-            self.machine.add_pc(config.sink, config.drives)
+            self.machine.add_pc(config.sink, config.fittings)
             self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:
             self.expectation.machine = self.machine
@@ -152,22 +154,29 @@ class Session(object):
             files[name] = read_file(name)
         return files[name]
 
-    def open_drives(self, domain):
+    def fit(self, domain):
+        """The Fittings of a domain, with the files of its disks opened."""
         drives = []
         for chosen in domain.disks:
             unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
             drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit), chosen.interface)
             drives.append(drive)
             self.drives.append(drive)
-        return drives
+        link = None
+        if domain.network != '':
+            link = network.connect()
+            self.networks.append(link)
+        return Fittings(drives, link)
 
-    def close_drives(self):
+    def close_fittings(self):
         for drive in self.drives:
             drive.disk.close()
+        for link in self.networks:
+            link.close()
 
     def close(self):
         self.machine.close()
-        self.close_drives()
+        self.close_fittings()
 
     # running
 

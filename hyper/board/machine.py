@@ -11,8 +11,8 @@ from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
-from hyper.board.disk import NO_DRIVES
 from hyper.board.dma import Ram
+from hyper.board.fittings import BARE
 from hyper.board.memory import Memory
 from hyper.board.pc import PC
 from hyper.board.local_apic import ProcessorPins
@@ -278,10 +278,10 @@ class Machine(object):
     def close(self):
         self.memory.close()
 
-    def add_pc(self, sink, drives=NO_DRIVES):
-        """Gives the machine the devices of a PC; COM1 and the debug port write to the sink, `drives` (Drive) are its disks."""
+    def add_pc(self, sink, fittings=BARE):
+        """Gives the machine the devices of a PC; COM1 and the debug port write to the sink."""
         power = MachinePower(self)
-        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system, power), power, sink, Ram(self.memory, 0, self.memory.size), drives,
+        self.pc = PC(self.bus, self.clock, ProcessorWires(self.system, power), power, sink, Ram(self.memory, 0, self.memory.size), fittings,
                      self.system.model)
         self.system.interrupts = PcInterrupts(self.pc)
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)

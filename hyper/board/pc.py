@@ -18,6 +18,7 @@ from hyper.board.rtc import Rtc
 from hyper.board.uart import Uart
 from hyper.board.vga import Vga
 from hyper.board.virtio_block import VirtioBlock
+from hyper.board.virtio_net import VirtioNet
 from hyper.cpu.models.model import APIC
 from hyper.options import CDROM, VIRTIO
 
@@ -27,21 +28,23 @@ IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
 IRQ_COPROCESSOR = 13
-FIRST_SLOT = 3                  # of PCI, for what is not the chip set's or a display
+NETWORK_SLOT = 3                # of PCI; 2 is for a display
+FIRST_DISK_SLOT = 4
+ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; the network is the guest's own, so all can have the same
 
 
 class PC(object):
     """All devices, connected.
 
     `pins` are the processor's ProcessorPins, `model` tells if it has a local APIC, the field `apic`, else None; `power_listener` hears power_off(),
-    reset() and exit(status); `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory; `drives`
-    (Drive) are the disks.
+    reset() and exit(status); `sink` (CharSink) takes what the guest writes to COM1 and to the debug port; `ram` (Ram) is the memory; `fittings`
+    (Fittings) are what else it has.
     """
 
     _immutable_fields_ = ['pic', 'lines', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'power_management', 'vga', 'pci',
                           'isa_bridge', 'ide', 'apic', 'io_apic']
 
-    def __init__(self, bus, clock, pins, power_listener, sink, ram, drives, model):
+    def __init__(self, bus, clock, pins, power_listener, sink, ram, fittings, model):
         self.pic = PicPair(pins)
         self.lines = InterruptLines(self.pic)
         self.apic = None
@@ -62,7 +65,9 @@ class PC(object):
         self.ide = IdeFunction(clock, self.lines, ram)
         self.pci.add(1, 1, self.ide)
         self.pci.add(1, 3, PowerFunction())
-        self.add_drives(clock, ram, drives)
+        self.add_drives(clock, ram, fittings.drives)
+        if fittings.link is not None:
+            self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, ETHERNET_ADDRESS))
         self.pic.connect(bus)
         self.pit.connect(bus)
         self.rtc.connect(bus)
@@ -86,7 +91,7 @@ class PC(object):
         self.set_up()
 
     def add_drives(self, clock, ram, drives):
-        slot = FIRST_SLOT
+        slot = FIRST_DISK_SLOT
         place = 0
         for i in range(len(drives)):
             name = 'hyper-disk-%d' % i

@@ -1,6 +1,7 @@
 import random
 
 from hyper.board.clock import Clock
+from hyper.board.fittings import BARE
 from hyper.board.pc import PC
 from hyper.board.power import PowerControl
 from hyper.cpu import models
@@ -10,7 +11,7 @@ from board_parts import Board
 
 def board_with_pc():
     board = Board()
-    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, [], models.find(''))
+    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, BARE, models.find(''))
     return board
 
 

@@ -25,7 +25,7 @@ def build(hypervisor, config, number):
         frames.append(hypervisor.take_frame())
     base = hypervisor.take_range(config.memory // FRAME, LARGE_SIZE if use_ept else FRAME)
     domain = FullDomain(number, config.name, hypervisor.vmx, hypervisor.model, hypervisor.clock, hypervisor.memory, base, config.memory,
-                        config.sink, use_ept, region, frames, hypervisor, config.drives)
+                        config.sink, use_ept, region, frames, hypervisor, config.fittings)
     domain.memory.place(image)
     domain.start(image.entry)
     return domain

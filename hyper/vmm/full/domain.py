@@ -1,7 +1,7 @@
 """A fully virtualized domain: an unmodified guest with a PC of its own, in VMX non-root operation."""
 from hyper.board.bus import Bus
-from hyper.board.disk import NO_DRIVES
 from hyper.board.dma import Ram
+from hyper.board.fittings import BARE
 from hyper.board.machine import jumps_to_itself
 from hyper.board.pc import PC
 from hyper.board.local_apic import ProcessorPins
@@ -70,7 +70,7 @@ class FullDomain(Domain):
 
     technique = FULL
 
-    def __init__(self, number, name, vmx, model, clock, machine, base, size, sink, use_ept, region, frames, host, drives=NO_DRIVES):
+    def __init__(self, number, name, vmx, model, clock, machine, base, size, sink, use_ept, region, frames, host, fittings=BARE):
         Domain.__init__(self, number, name, vmx, region, host, 0)
         self.model = model
         self.msrs = Bank(model)
@@ -79,7 +79,7 @@ class FullDomain(Domain):
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.pc = PC(self.bus, clock, DomainPins(self), DomainPower(self), sink, Ram(machine, base, size), drives, model)
+        self.pc = PC(self.bus, clock, DomainPins(self), DomainPower(self), sink, Ram(machine, base, size), fittings, model)
         self.shadow = None
         self.ept = None
         self.mmu = EPT if use_ept else VTLB
