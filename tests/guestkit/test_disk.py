@@ -7,6 +7,8 @@ import pytest
 from guestkit import BadInput, Machine
 from guestkit.disk import converted
 
+from conftest import HYPER
+
 # Copies the first sector of the first IDE disk to the second by PIO, and flushes.
 COPY_SECTOR = '''
 #include "guest.h"
@@ -40,6 +42,9 @@ int main(const char *command_line)
     while (inb(0x1f7) & 0x80)
         ;
     command(0, 0xe7);
+    print("flushed\\n");
+    while (*command_line)
+        ;
     return inb(0x1f7) & 1 ? 9 : 5;
 }
 '''
@@ -60,6 +65,14 @@ def run(guest, *disks):
 def test_a_guest_copies_a_sector_and_the_file_has_it(guest, image):
     assert run(guest, image) == 5
     assert image.read_bytes()[512:1024] == b'first'.ljust(512, b'.') and image.stat().st_size == 2048
+
+
+def test_a_killed_process_loses_nothing_that_was_flushed(guest, image):
+    words = [HYPER, 'run', guest(COPY_SECTOR), '--disk', str(image), '--append', 'stay', '--timeout', '60']
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b'flushed\n'
+        process.kill()
+    assert image.read_bytes()[512:1024] == b'first'.ljust(512, b'.')
 
 
 def test_a_snapshot_leaves_the_file_and_a_read_only_disk_refuses(guest, image):
