@@ -1,12 +1,14 @@
 import random
 
 from hyper.board.clock import Clock
-from hyper.board.fittings import BARE
+from hyper.board.disk import Drive
+from hyper.board.fittings import BARE, Fittings
 from hyper.board.pc import PC
 from hyper.board.power import PowerControl
+from hyper.board.virtio_net import Link
 from hyper.cpu import models
 
-from board_parts import Board
+from board_parts import Board, MemoryDisk
 
 
 def board_with_pc():
@@ -108,7 +110,7 @@ def test_random_accesses_of_every_size_at_every_port_do_no_harm():
     random.seed(6)
     board = board_with_pc()
     ports = [0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x43, 0x61, 0x70, 0x71, 0x60, 0x64, 0x80, 0x92, 0xe9, 0xf4,
-             0xcf9, 0x604, 0xffff] + range(0x3b0, 0x400)
+             0xcf8, 0xcf9, 0xcfc, 0xcfe, 0x600, 0x604, 0x608, 0xc000, 0xffff] + range(0x1f0, 0x1f8) + range(0x3b0, 0x400)
     for i in range(20000):
         size = random.choice([1, 2, 4])
         port = random.choice(ports)
@@ -131,3 +133,31 @@ def test_an_x87_error_raises_irq_13_until_port_f0_is_written_which_lets_it_be_ig
     assert coprocessor.report()
     coprocessor.settle()
     assert not coprocessor.report()
+
+
+def test_a_pc_with_disks_and_a_network_survives_random_accesses_of_ports_memory_and_rings():
+    random.seed(18)
+    board = Board()
+    drives = [Drive(MemoryDisk(4000), 'ide'), Drive(MemoryDisk(4000, True), 'cdrom'), Drive(MemoryDisk(300), 'virtio')]
+    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, Fittings(drives, Link()), models.find(''))
+    ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc100)
+    for i in range(10000):
+        size = random.choice([1, 2, 4])
+        function = 0x80000000 | random.choice([0, 1, 3, 4]) << 11 | random.randrange(4) << 8 | random.randrange(64) << 2
+        value = random.choice([0, 1, function, random.getrandbits(8), random.getrandbits(32)]) & (1 << 8 * size) - 1
+        address = random.choice([0xfec00000, 0xfec00010, 0xfee00000 + 16 * random.randrange(64)])
+        what = random.randrange(9)
+        if what < 4:
+            board.bus.write_port(random.choice(ports), size, value)
+        elif what == 4:
+            assert 0 <= board.bus.read_port(random.choice(ports), size) < 1 << 8 * size
+        elif what == 5:
+            board.bus.write_memory(address, size, value)
+        elif what == 6:
+            assert 0 <= board.bus.read_memory(address, size) < 1 << 8 * size
+        elif what == 7:
+            board.ram.write32(random.randrange(0, 1 << 14) & ~3, random.getrandbits(random.choice([8, 16, 32])))
+        else:
+            board.run_to(board.hand.time + random.randrange(10 ** 5))
+        if board.pc.pending():
+            assert 0 <= board.pc.acknowledge() <= 255
