@@ -3,6 +3,7 @@ import random
 from hyper.board.clock import Clock
 from hyper.board.disk import Drive
 from hyper.board.fittings import BARE, Fittings
+from hyper.board.local_apic import ProcessorPins
 from hyper.board.pc import PC
 from hyper.board.power import PowerControl
 from hyper.board.virtio_net import Link
@@ -139,7 +140,7 @@ def test_a_pc_with_disks_and_a_network_survives_random_accesses_of_ports_memory_
     random.seed(18)
     board = Board()
     drives = [Drive(MemoryDisk(4000), 'ide'), Drive(MemoryDisk(4000, True), 'cdrom'), Drive(MemoryDisk(300), 'virtio')]
-    board.pc = PC(board.bus, board.clock, board.listener, board.listener, board.sink, board.ram, Fittings(drives, Link()), models.find(''))
+    board.pc = PC(board.bus, board.clock, ProcessorPins(), board.listener, board.sink, board.ram, Fittings(drives, Link()), models.find(''))
     ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc100)
     for i in range(10000):
         size = random.choice([1, 2, 4])
