@@ -32,6 +32,7 @@ ROUTE_IRQ = 0x0f
 TOP_OF_MEMORY = 0x69
 MOTHERBOARD_ROUTE = 0x70
 DMA_CHANNELS = 0x76
+DETERMINISTIC_LATENCY = 0x82
 SMI_CONTROL = 0xa0
 SMI_EVENTS = 0xaa               # two bytes
 
@@ -78,6 +79,7 @@ class IsaBridge(Function):
         self.config[MOTHERBOARD_ROUTE] = ROUTE_OFF
         self.allow(DMA_CHANNELS, 2, 0x8f8f)
         self.put16(DMA_CHANNELS, 0x0c0c)
+        self.allow(DETERMINISTIC_LATENCY, 1, 0x0f)
         self.allow(SMI_CONTROL, 1, 0x1f)
         self.config[SMI_CONTROL] = 0x08
         self.allow(SMI_EVENTS, 2, 0x00ff)
