@@ -357,13 +357,13 @@ class Machine(object):
         if max_instructions >= 0:
             system.limit = system.icount + max_instructions
         if until_address >= 0:
-            system.breakpoints[until_address] = None
+            system.debug.set_stop(until_address)
             if (system.base[CS] + system.eip) & 0xffffffff == until_address and max_instructions != 0:
                 self.step()
         while self.ended == RUNNING:
             self.note(system.run())
         if until_address >= 0:
-            del system.breakpoints[until_address]
+            system.debug.clear_stop(until_address)
         system.limit = processor.FOREVER
         self.watch.finish()
         return self.ended

@@ -112,7 +112,7 @@ class CodeCache(CodeWatcher):
             if len(mode.fault_page.blocks) > 4096:
                 mode.fault_page.blocks.clear()
             return mode.fault_page
-        frame = physical & PAGE
+        frame = physical & ~0xfff
         if not self.system.memory.contains(frame, 4096) or self.system.is_device(frame):
             frame = 0xfffff001      # no frame: every byte is FFh, which is no instruction
         key = (frame << 20) | (base >> 12)
@@ -182,6 +182,22 @@ class CodeCache(CodeWatcher):
                 del page.mode.pages[key]
         del self.frames[frame]
         self.system.memory.mark_code(frame, False)
+
+    def drop_linear(self, base):
+        """Forget what is decoded of a linear page, in every mode and address space."""
+        for mode in self.system.modes:
+            for key in mode.pages.keys():
+                page = mode.pages[key]
+                if page.base == base:
+                    page.valid = False
+                    del mode.pages[key]
+                    code = self.frames.get(page.frame, None)
+                    if code is not None:
+                        code.pages.remove(page)
+            if mode.fault_page is not None:
+                mode.fault_page.valid = False
+                mode.fault_page = None
+        self.invalidate(base)
 
     def drop_all(self):
         """Forget all code."""

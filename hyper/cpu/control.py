@@ -6,23 +6,21 @@ from rpython.rlib.rarithmetic import intmask
 
 from hyper.cpu import faults, flags
 from hyper.cpu.faults import GuestFault
-from hyper.cpu.mmu import CR0_PE, CR0_PG, CR0_WP, EFER_NXE, uses_pae
+from hyper.cpu.mmu import CR0_AM, CR0_PE, CR0_PG, CR0_WP, EFER_NXE, uses_pae
+from hyper.cpu.debug import DR6_BD, DR7_GD
 from hyper.cpu.mode import SS, TR
 from hyper.cpu.models import model as models
 from hyper.cpu.models.registers import APIC_BASE, MICROCODE_REVISION
 
 M32 = 0xffffffff
 
-CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_AM, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 18, 1 << 29, 1 << 30
+CR0_MP, CR0_EM, CR0_TS, CR0_ET, CR0_NE, CR0_NW, CR0_CD = 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 29, 1 << 30
 CR0_DEFINED = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG
 CR0_FLUSHING = CR0_PE | CR0_PG | CR0_WP
 CR0_POINTERS = CR0_PG | CR0_NW | CR0_CD         # a change of one loads the page-directory-pointer registers (vol. 3, 4.4.1)
 CR4_VME, CR4_PVI, CR4_TSD, CR4_DE, CR4_PSE, CR4_PAE, CR4_MCE, CR4_PGE, CR4_PCE, CR4_OSFXSR, CR4_OSXMMEXCPT = [1 << k for k in range(11)]
 CR4_VMXE = 1 << 13
 CR4_FLUSHING = CR4_PSE | CR4_PAE | CR4_PGE
-
-DR6_FIXED, DR6_DEFINED, DR6_BD = 0xffff0ff0, 0x0000e00f, 1 << 13
-DR7_FIXED, DR7_DEFINED, DR7_GD = 0x400, 0xffff23ff, 1 << 13
 
 VERSION_LEAF = 1
 
@@ -108,7 +106,7 @@ def set_cr0(system, value):
     if changed & CR0_PE:
         for segment in range(6):
             system.update_segment(segment)
-    if changed & (CR0_PE | CR0_PG):
+    if changed & (CR0_PE | CR0_PG | CR0_AM):
         system.update_mode()
 
 
@@ -157,6 +155,8 @@ def set_cr4(system, value):
     system.cr4 = value
     if changed & CR4_FLUSHING:
         system.mmu.flush()
+    if changed & CR4_DE:
+        system.debug.update()
 
 
 def load_cr3(system, value):
@@ -202,45 +202,29 @@ def invlpg(system, address):
     system.mmu.invalidate(address)
 
 
-# -- debug registers (vol. 3, 17.2). Breakpoints are remembered, not yet taken.
+# -- debug registers (vol. 3, 17.2)
 
-def debug_register(system, number):
-    """Which register the number means: 4 and 5 are other names of 6 and 7, unless CR4.DE is set. DR7.GD guards them all."""
+def debug_register(system, number, is_read, register):
+    """Which register a MOV means: 4 and 5 are other names of 6 and 7, unless CR4.DE is set. DR7.GD guards them all. The VM exit comes first (25.1.3)."""
+    if system.vmx_non_root:
+        from hyper.vmx import intercepts
+        intercepts.mov_dr(system, number, is_read, register)
     if number == 4 or number == 5:
         if system.cr4 & CR4_DE:
             raise faults.undefined()
         number += 2
     require_ring_0(system)
+    if system.dr[7] & DR7_GD:
+        raise GuestFault(faults.DB, faults.NO_ERROR_CODE, DR6_BD)
     return number
 
 
-def guard_debug_registers(system):
-    if system.dr[7] & DR7_GD:
-        system.dr[6] |= DR6_BD
-        system.dr[7] &= ~DR7_GD
-        raise GuestFault(faults.DB)
-
-
 def read_dr(system, number, register):
-    number = debug_register(system, number)
-    if system.vmx_non_root:
-        from hyper.vmx import intercepts
-        intercepts.mov_dr(system, number, True, register)
-    guard_debug_registers(system)
-    return system.dr[number & 7]
+    return system.dr[debug_register(system, number, True, register)]
 
 
 def write_dr(system, number, register, value):
-    number = debug_register(system, number)
-    if system.vmx_non_root:
-        from hyper.vmx import intercepts
-        intercepts.mov_dr(system, number, False, register)
-    guard_debug_registers(system)
-    if number == 6:
-        value = (value & DR6_DEFINED) | DR6_FIXED
-    elif number == 7:
-        value = (value & DR7_DEFINED) | DR7_FIXED
-    system.dr[number & 7] = value
+    system.debug.write(debug_register(system, number, False, register), value)
 
 
 # -- descriptor-table registers
@@ -412,24 +396,44 @@ def check_iopl(system):
         raise GuestFault(faults.GP, 0)
 
 
+def has_virtual_interrupts(system):
+    """Whether VIF stands for IF (vol. 3, 20.3, 20.4): IOPL forbids IF, in virtual-8086 mode with CR4.VME or in ring 3 with CR4.PVI."""
+    if system.cr0 & CR0_PE == 0 or iopl(system) == 3:
+        return False
+    if system.eflags & flags.VM:
+        return system.cr4 & CR4_VME != 0
+    return system.cpl == 3 and system.cr4 & CR4_PVI != 0
+
+
 def cli(system):
+    if has_virtual_interrupts(system):
+        system.eflags &= ~flags.VIF
+        return
     check_iopl(system)
     system.eflags &= ~flags.IF
 
 
 def sti(system):
     """Interrupts are recognised behind the next instruction, if IF was 0."""
+    if has_virtual_interrupts(system):
+        if system.eflags & flags.VIP:
+            raise GuestFault(faults.GP, 0)
+        system.eflags |= flags.VIF
+        return
     check_iopl(system)
     if system.eflags & flags.IF == 0:
         system.eflags |= flags.IF
-        shadow(system)
+        shadow(system, False)
         interrupts_enabled(system)
 
 
-def shadow(system):
-    """The instruction behind this one is executed before events are taken."""
+def shadow(system, of_stack):
+    """The instruction behind this one is executed before events are taken; behind MOV SS (`of_stack`), before debug exceptions too."""
     system.shadow = True
     system.shadow_at = system.icount
+    system.shadow_of_stack = of_stack
+    if of_stack:
+        system.debug.single_step = False
 
 
 def interrupts_enabled(system):
@@ -439,22 +443,51 @@ def interrupts_enabled(system):
         system.interrupt_changed()
 
 
-def pushf(system):
-    """The flags as PUSHF stores them; IOPL-sensitive in virtual-8086 mode."""
-    if system.eflags & flags.VM:
-        check_iopl(system)
+def has_vme(system, size):
+    """In virtual-8086 mode with IOPL less than 3: whether PUSHF, POPF and IRET of `size` bytes work on VIF. #GP(0) if they do not."""
+    if system.cr4 & CR4_VME == 0 or size != 2:
+        raise GuestFault(faults.GP, 0)
+    return True
+
+
+def is_virtual(system, size):
+    """Whether the flags that PUSHF, POPF and IRET of `size` bytes move have VIF in the place of IF; #GP(0) where IOPL forbids them."""
+    return system.eflags & flags.VM != 0 and iopl(system) < 3 and has_vme(system, size)
+
+
+def virtual_image(system):
+    """FLAGS as virtual-8086 mode sees them with VME: IOPL is 3, IF is VIF."""
+    image = (system.eflags | flags.IOPL) & ~flags.IF
+    if system.eflags & flags.VIF:
+        image |= flags.IF
+    return image & 0xffff
+
+
+def from_virtual_image(system, image):
+    """EFLAGS for an image of that kind, with VIF moved; #GP(0) for what only the monitor may do (vol. 2, POPF)."""
+    if image & flags.TF or (image & flags.IF and system.eflags & flags.VIP):
+        raise GuestFault(faults.GP, 0)
+    if image & flags.IF:
+        return image | flags.VIF
+    return image & ~flags.VIF
+
+
+def pushf(system, size):
+    """The flags as PUSHF of `size` bytes stores them; IOPL-sensitive in virtual-8086 mode."""
+    if is_virtual(system, size):
+        return virtual_image(system)
     return system.eflags & ~(flags.VM | flags.RF)
 
 
 def popf(system, value, size):
     """POPF of `size` bytes."""
     changeable = POPF_ALWAYS
+    if is_virtual(system, size):
+        set_flags(system, from_virtual_image(system, value), (changeable & 0xffff) | flags.VIF)
+        return
     if system.cr0 & CR0_PE == 0 or system.cpl == 0:
         changeable |= flags.IOPL | flags.IF
-    elif system.eflags & flags.VM:
-        check_iopl(system)
-        changeable |= flags.IF
-    elif system.cpl <= iopl(system):
+    elif system.eflags & flags.VM or system.cpl <= iopl(system):
         changeable |= flags.IF
     if size == 2:
         changeable &= 0xffff
@@ -465,7 +498,17 @@ def set_flags(system, value, changeable):
     """Change some bits of EFLAGS; RF is cleared."""
     before = system.eflags
     system.eflags = (value & changeable) | (before & ~(changeable | flags.RF))
-    if system.eflags & ~before & flags.IF:
+    flags_loaded(system, before)
+
+
+def flags_loaded(system, before):
+    """EFLAGS, which were `before`, have been loaded: what that calls for."""
+    changed = system.eflags ^ before
+    if changed & flags.AC and system.cpl == 3:
+        system.update_mode()
+    if system.eflags & (flags.TF | flags.RF):
+        system.interrupt_changed()      # the engine must leave fast execution
+    elif changed & system.eflags & flags.IF:
         interrupts_enabled(system)
 
 
@@ -480,13 +523,17 @@ def check_port(system, port, size):
         check_io_bitmap(system, port, size)
 
 
-def check_io_bitmap(system, port, size):
+def io_map_base(system):
+    """Where the TSS says that its I/O permission bitmap is; #GP(0) if it cannot say that."""
     kind = system.access[TR] & 0xf
-    limit = system.limits[TR]
-    if (kind != TSS32_BUSY and kind != TSS32_AVAILABLE) or limit < IO_MAP_BASE + 1:
+    if (kind != TSS32_BUSY and kind != TSS32_AVAILABLE) or system.limits[TR] < IO_MAP_BASE + 1:
         raise GuestFault(faults.GP, 0)
-    at = system.read_system(system.base[TR] + IO_MAP_BASE, 2) + (port >> 3)
-    if at + 1 > limit:
+    return system.read_system(system.base[TR] + IO_MAP_BASE, 2)
+
+
+def check_io_bitmap(system, port, size):
+    at = io_map_base(system) + (port >> 3)
+    if at + 1 > system.limits[TR]:
         raise GuestFault(faults.GP, 0)
     bits = system.read_system(system.base[TR] + at, 2) >> (port & 7)
     if bits & ((1 << size) - 1):
@@ -499,6 +546,7 @@ def port_in(system, port, size, immediate):
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.io(system, port, size, True, False, False, immediate)
+    system.debug.touch_port(port, size)
     return bus_in(system, port, size)
 
 
@@ -507,6 +555,7 @@ def port_out(system, port, size, value, immediate):
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.io(system, port, size, False, False, False, immediate)
+    system.debug.touch_port(port, size)
     bus_out(system, port, size, value)
 
 
@@ -514,6 +563,17 @@ def intercept_port_string(system, port, size, is_in, repeated):
     """The VM exit that INS or OUTS may cause."""
     from hyper.vmx import intercepts
     intercepts.io(system, port, size, is_in, True, repeated)
+
+
+def string_in(system, port, size):
+    """One element of INS; its checks have been made."""
+    system.debug.touch_port(port, size)
+    return bus_in(system, port, size)
+
+
+def string_out(system, port, size, value):
+    system.debug.touch_port(port, size)
+    bus_out(system, port, size, value)
 
 
 def bus_in(system, port, size):

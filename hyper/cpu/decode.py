@@ -1197,7 +1197,7 @@ def decode_operation(d):
 def decode_instruction(d):
     """One instruction, or the operation that raises what decoding it raised."""
     d.begin()
-    if len(d.system.breakpoints) and d.honours_breakpoints and ((d.start + d.mode.cs_base) & M32) in d.system.breakpoints:
+    if d.system.debug.has_stops() and d.honours_breakpoints and d.system.debug.is_stop((d.start + d.mode.cs_base) & M32):
         return B.Stop(d.start)
     try:
         operation = decode_operation(d)
@@ -1215,10 +1215,12 @@ def decode_instruction(d):
 
 
 
-def decode_block(page, address):
+def decode_block(page, address, honours_breakpoints=True):
     """The block at a linear address of a code page."""
     if page.frame == -1:        # a fault page: see CodeCache.fill
         eip = (address - page.mode.cs_base) & M32
+        if honours_breakpoints and page.mode.system.debug.is_stop(address):
+            return Block(page, address, [], B.Stop(eip), [eip, eip], None, False)
         if eip > page.mode.cs_limit:
             return Block(page, address, [], B.Faulting(eip, faults.GP, 0), [eip, eip], None, False)
         return Block(page, address, [], B.Unfetchable(eip, address), [eip, eip], None, False)
@@ -1258,9 +1260,9 @@ def decode_operations(d, page, address):
 
 
 def decode_single(page, address):
-    """A block of one instruction, in which the debugger's breakpoints are not seen."""
+    """A block of one instruction, in which breakpoints are not seen."""
     if page.frame == -1:
-        return decode_block(page, address)
+        return decode_block(page, address, False)
     d = Decoder(page, address)
     d.honours_breakpoints = False
     before = d.eip

@@ -7,8 +7,10 @@ it leads to.
 """
 from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_inside, we_are_jitted
 
+from hyper.cpu import faults
 from hyper.cpu import system as stops
-from hyper.cpu.faults import Abort, Breakpoint
+from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
+from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
 
 PAGE = 0xfffff000
@@ -161,11 +163,24 @@ def find_block(system):
 def take_abort(system, abort, block, index):
     """The instruction at rest has aborted."""
     if isinstance(abort, Breakpoint):
-        system.stop = stops.STOP_BREAKPOINT
+        reach_breakpoint(system)
+        return
+    if isinstance(abort, ExecuteAlone):
         return
     system.instruction_length = (block.starts[index + 1] - block.starts[index]) & M32
     from hyper.cpu import interrupts
     interrupts.abort(system, abort)
+
+
+def reach_breakpoint(system):
+    """The next instruction has a breakpoint: the debugger's, or the guest's, which EFLAGS.RF may hold back."""
+    debug = system.debug
+    if ((system.eip + system.mode.cs_base) & M32) in debug.stops:
+        system.stop = stops.STOP_BREAKPOINT
+    elif debug.code_breakpoint():
+        raise_debug(system)
+    else:
+        debug.alone = True
 
 
 def run(system):
@@ -204,19 +219,28 @@ def run(system):
 
 
 def run_fast(system):
+    """Events have been looked at; on return `system.stop` says why."""
     cpu = system.cpu
-    cpu.resume(system)
+    debug = system.debug
+    system.look = stops.LOOK_LATER
     while True:
-        if execute(cpu, find_block(system)) == AT_REST:
+        if debug.is_stepping() or system.look == stops.LOOK_BEHIND_NEXT:
+            step(system)
+            if system.look == stops.LOOK_NOW and system.stop == stops.STOP_NONE:
+                system.look = stops.LOOK_LATER
+                system.service_events()
+        else:
+            cpu.resume(system)
+            while execute(cpu, find_block(system)) == IN_CPU:
+                pass
             if system.icount >= system.deadline and system.stop == stops.STOP_NONE:
                 system.service_events()     # faults alone can have brought it here
-            if system.stop != stops.STOP_NONE:
-                return
-            cpu.resume(system)
+        if system.stop != stops.STOP_NONE:
+            return
 
 
 def step(system):
-    """One instruction, behind the events that are due. A breakpoint at the instruction is passed over.
+    """One instruction, behind the events that are due, or else the debug exception that comes before it. A breakpoint of the debugger is passed over.
 
     Events are looked at between the same instructions as in `execute`, so a run does not depend on where it has been interrupted."""
     from hyper.cpu.decode import decode_single
@@ -226,24 +250,53 @@ def step(system):
         if system.stop != stops.STOP_NONE:
             return
     system.look = stops.LOOK_LATER
+    debug = system.debug
+    if debug.are_traps_due() or debug.code_breakpoint():
+        raise_debug(system)
+        system.look = stops.LOOK_NOW
+        return
     cpu = hint(system.cpu, access_directly=True)
     cpu.resume(system)
     mode = system.mode
     address = (cpu.eip + mode.cs_base) & M32
     page = system.code.page(mode, address & PAGE)
     block = decode_single(page, address)
+    traps = debug.traps
+    rf = system.eflags & RF
+    debug.begin()
     try:
         whole = run_operations(block, cpu, mode)
     except Abort, abort:
         index = cpu.index
         cpu.eip = block.starts[index]
         cpu.save(system)
+        debug.abandon(traps, rf)
         take_abort(system, abort, block, index)
         system.look = stops.LOOK_NOW
         return
+    repeats = cpu.icount == system.icount
     cpu.save(system)
-    if whole:
+    if repeats and len(block.ops) == 0 and block.terminator.counts == 0:
+        debug.abandon(traps, rf)        # nothing has been executed: what could not be fetched now can
+    else:
+        debug.finish(repeats)
+    if debug.are_traps_due():
+        raise_debug(system)
+        system.look = stops.LOOK_NOW
+    elif whole:
         if behind or looks(block, page, cpu.eip):
             system.look = stops.LOOK_NOW
         elif len(block.ops) > 0 and block.ops[0].enables_interrupts:
             system.look = stops.LOOK_BEHIND_NEXT
+
+
+def raise_debug(system):
+    """The debug exception that is due before the next instruction: traps of the last one, else a breakpoint on code."""
+    from hyper.cpu import interrupts
+    debug = system.debug
+    system.instruction_length = 0
+    system.halted = False
+    if debug.are_traps_due():
+        interrupts.abort(system, debug.take_traps())
+    else:
+        interrupts.abort(system, GuestFault(faults.DB, faults.NO_ERROR_CODE, debug.code_breakpoint()))

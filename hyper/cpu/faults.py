@@ -18,7 +18,7 @@ class Abort(Exception):
 class GuestFault(Abort):
     """An exception of class fault.
 
-    vector: 0-31; error: 16- or 32-bit error code, or NO_ERROR_CODE; address: the linear address for a page fault (CR2)."""
+    vector: 0-31; error: 16- or 32-bit error code, or NO_ERROR_CODE; address: the linear address for a page fault (CR2), for #DB bits of DR6."""
 
     def __init__(self, vector, error=NO_ERROR_CODE, address=0):
         self.vector = vector
@@ -43,7 +43,11 @@ class Freeze(Abort):
 
 
 class Breakpoint(Abort):
-    """A breakpoint of the debugger (not the guest's) lies at the running instruction."""
+    """A breakpoint of the debugger or the guest lies at the running instruction."""
+
+
+class ExecuteAlone(Abort):
+    """The running instruction touches a watched datum, so it must be executed alone: see hyper.cpu.debug."""
 
 
 def general_protection(selector=0):

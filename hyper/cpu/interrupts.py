@@ -65,6 +65,8 @@ def take(system, abort):
             system.vectoring = 0
             if exits_to_vmm(system, abort, vector, error):
                 return
+    if vector == faults.DB:
+        system.debug.raised(abort.address)
     deliver(system, vector, HARDWARE_EXCEPTION, error, system.eip)
 
 
@@ -72,7 +74,7 @@ def exits_to_vmm(system, abort, vector, error):
     """Whether the exception bitmap has made an exit of the exception."""
     if not system.vmx_non_root or not intercepts.exception_exits(system, vector, max(error, 0)):
         return False
-    exits.exception(system, vector, HARDWARE_EXCEPTION, error, abort.address if vector == faults.PF else 0)
+    exits.exception(system, vector, HARDWARE_EXCEPTION, error, abort.address if vector == faults.PF or vector == faults.DB else 0)
     return True
 
 
@@ -97,6 +99,9 @@ def software(system, vector, kind, length, next_eip):
     system.instruction_length = length
     if kind == INT_N:
         if system.eflags & flags.VM:
+            if system.cr4 & control.CR4_VME and not is_redirected(system, vector):
+                deliver_vm86(system, vector, next_eip)
+                return
             control.check_iopl(system)
         event = SOFTWARE_INTERRUPT
     else:
@@ -106,6 +111,31 @@ def software(system, vector, kind, length, next_eip):
             exits.exception(system, vector, event, faults.NO_ERROR_CODE, 0)
             return
     deliver(system, vector, event, faults.NO_ERROR_CODE, next_eip)
+
+
+def is_redirected(system, vector):
+    """Whether the interrupt redirection bitmap of the TSS sends INT n of virtual-8086 mode to the protected-mode handler (vol. 3, 20.3.3)."""
+    at = control.io_map_base(system) - 32 + (vector >> 3)
+    if at < 0 or at > system.limits[TR]:
+        raise GuestFault(faults.GP, 0)
+    return system.read_system(system.base[TR] + at, 1) >> (vector & 7) & 1 != 0
+
+
+def deliver_vm86(system, vector, return_eip):
+    """INT n through the interrupt table at linear address 0, without leaving virtual-8086 mode."""
+    offset = system.read_system(4 * vector, 2)
+    selector = system.read_system(4 * vector + 2, 2)
+    virtual = control.iopl(system) < 3
+    stack = segments.current_stack(system)
+    stack.push(control.virtual_image(system) if virtual else system.eflags, 2)
+    stack.push(system.selector[CS], 2)
+    stack.push(return_eip, 2)
+    stack.commit()
+    system.eflags &= ~(flags.TF | flags.RF | (flags.VIF if virtual else flags.IF))
+    system.debug.single_step = False
+    segments.set_real(system, CS, selector)
+    system.eip = offset
+    system.update_mode()
 
 
 # -- delivery
@@ -121,6 +151,8 @@ def deliver(system, vector, kind, error, return_eip):
     else:
         deliver_real(system, vector, return_eip)
     system.vectoring = 0
+    system.shadow = False
+    system.debug.single_step = False        # INT n: the trap flag is clear in the handler
 
 
 def deliver_real(system, vector, return_eip):
@@ -212,7 +244,7 @@ def find_gate(system, vector, kind, extra):
 
 def push_frame(system, stack, size, kind, error, return_eip):
     image = system.eflags
-    if kind == HARDWARE_EXCEPTION and not system.vectoring & events.VECTOR == faults.DB:
+    if kind == HARDWARE_EXCEPTION and (system.vectoring & events.VECTOR != faults.DB or system.debug.detected):
         image |= flags.RF               # so that the instruction is not stopped again by its breakpoint (17.3.1.1)
     stack.push(image, size)
     stack.push(system.selector[CS], size)
@@ -230,7 +262,9 @@ def check_offset(gate, code, extra):
 
 @dont_look_inside
 def iret(system, size):
-    """IRET with `size`-byte operands."""
+    """IRET with `size`-byte operands. NMIs are unblocked even if it faults, unless they belong to the VMM (25.3)."""
+    if not system.vmx_non_root or not intercepts.nmi_exits(system) or intercepts.has_virtual_nmis(system):
+        system.nmi_blocked = False
     if segments.is_real(system):
         return_real(system, size)
     elif system.eflags & flags.NT:
@@ -238,22 +272,28 @@ def iret(system, size):
         tasks.switch(system, system.read_system(system.base[TR], 2), segments.BY_IRET, faults.NO_ERROR_CODE)
     else:
         return_protected(system, size)
-    system.nmi_blocked = False
 
 
 def return_real(system, size):
-    if system.eflags & flags.VM:
-        control.check_iopl(system)
+    virtual = control.is_virtual(system, size)
     stack = segments.current_stack(system)
     eip = stack.pop(size)
     selector = stack.pop(size) & 0xffff
     image = stack.pop(size)
-    changeable = IRET_ALWAYS | flags.IF
-    if system.eflags & flags.VM == 0:
-        changeable |= flags.IOPL
+    changeable = IRET_ALWAYS
+    if virtual:
+        image = control.from_virtual_image(system, image)
+    elif system.eflags & flags.VM:
+        changeable |= flags.IF
+    else:
+        changeable |= flags.IF | flags.IOPL
+    if size == 2:
+        changeable &= 0xffff
+    if virtual:
+        changeable |= flags.VIF
     segments.enter_real_code(system, selector, eip)
     stack.commit()
-    set_flags(system, image, changeable, size)
+    set_flags(system, image, changeable)
 
 
 def return_protected(system, size):
@@ -275,7 +315,9 @@ def return_protected(system, size):
         stack.commit()
     else:
         segments.return_to_outer_ring(system, stack, selector, code, eip, size, 0)
-    set_flags(system, image, changeable, size)
+    if size == 2:
+        changeable &= 0xffff
+    set_flags(system, image, changeable)
     system.update_mode()
 
 
@@ -292,17 +334,13 @@ def return_to_vm86(system, stack, eip, selector, image):
     system.regs[4] = pointer
     system.eip = eip & 0xffff
     system.update_mode()
-    if image & flags.IF:
-        control.interrupts_enabled(system)
+    control.flags_loaded(system, 0)
 
 
-def set_flags(system, image, changeable, size):
-    if size == 2:
-        changeable &= 0xffff
+def set_flags(system, image, changeable):
     before = system.eflags
     system.eflags = (image & changeable) | (before & ~changeable)
-    if system.eflags & ~before & flags.IF:
-        control.interrupts_enabled(system)
+    control.flags_loaded(system, before)
 
 
 # -- SYSENTER, SYSEXIT (vol. 2)
@@ -382,6 +420,12 @@ def wait(system):
 
 
 def take_events(system):
+    if system.debug.are_traps_due():
+        system.halted = False
+        system.instruction_length = 0
+        abort(system, system.debug.take_traps())
+        if system.stop != STOP_NONE:
+            return
     if in_shadow(system):
         return
     system.shadow = False

@@ -9,7 +9,7 @@ from hyper.cpu.mode import TLB_ENTRIES, TLB_ENTRY, TLB_INDEX, TLB_SIZE, READ_TAG
 from hyper.cpu.models import model as models
 
 M32 = 0xffffffff
-CR0_PE, CR0_WP, CR0_PG = 1 << 0, 1 << 16, 1 << 31
+CR0_PE, CR0_WP, CR0_AM, CR0_PG = 1 << 0, 1 << 16, 1 << 18, 1 << 31
 CR4_PSE, CR4_PAE, CR4_PGE = 1 << 4, 1 << 5, 1 << 7
 EFER_NXE = 1 << 11
 PTE_P, PTE_W, PTE_U, PTE_A, PTE_D, PTE_PS, PTE_G = 1, 2, 4, 32, 64, 128, 256
@@ -151,7 +151,7 @@ class MMU(object):
         system = self.system
         page = address & PAGE
         frame = physical & ~0xfff
-        if not self.memory.contains(frame, 4096) or system.is_device(frame):
+        if not self.memory.contains(frame, 4096) or system.is_device(frame) or (len(system.debug.data) and system.debug.watches(page)):
             return
         if page + 0xfff > system.tlb_limit:
             if not user:
@@ -313,7 +313,7 @@ class MMU(object):
         k = (address >> 12) & (HIGH_ENTRIES - 1)
         if not user and (address + (size - 1)) & PAGE == self.high_tags[k]:
             return raw.load(self.memory.storage, address + self.high_addends[k], size)
-        return self.load(address, size, user)
+        return self._load(address, size, user)
 
     def write(self, address, value, size, user):
         tlb = self.system.user_tlb if user else self.system.supervisor_tlb
@@ -321,28 +321,38 @@ class MMU(object):
         if (address + (size - 1)) & PAGE == raw.load64(tlb, i + WRITE_TAG):
             raw.store(self.memory.storage, address + raw.load64(tlb, i + ADDEND), value, size)
         else:
-            self.store(address, value, size, user)
+            self._store(address, value, size, user)
 
     # -- accesses that miss the TLB
 
     def load(self, address, size, user):
-        """An unsigned value of 1, 2 or 4 bytes; raises #PF."""
+        """An unsigned value of 1, 2 or 4 bytes for an instruction; raises #PF."""
+        if len(self.system.debug.data):
+            self.system.debug.touch(address, size, False)
+        return self._load(address, size, user)
+
+    def store(self, address, value, size, user):
+        if len(self.system.debug.data):
+            self.system.debug.touch(address, size, True)
+        self._store(address, value, size, user)
+
+    def _load(self, address, size, user):
         if (address & 0xfff) + size > 4096:
             value = 0
             for k in range(size):
-                value |= self.load((address + k) & M32, 1, user) << (8 * k)
+                value |= self._load((address + k) & M32, 1, user) << (8 * k)
             return value
         physical = self.physical(address, READ, user)
         self._fill(address, physical, user, False)
         return self.system.read_physical(physical, size)
 
-    def store(self, address, value, size, user):
+    def _store(self, address, value, size, user):
         if (address & 0xfff) + size > 4096:
             # both pages must take the write before either is changed
             self.physical(address, WRITE, user)
             self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written
             for k in range(size):
-                self.store((address + k) & M32, (value >> (8 * k)) & 0xff, 1, user)
+                self._store((address + k) & M32, (value >> (8 * k)) & 0xff, 1, user)
             return
         physical = self.physical(address, WRITE, user)
         self._fill(address, physical, user, True)
@@ -350,6 +360,8 @@ class MMU(object):
 
     def prepare_write(self, address, size, user):
         """Raise what a write would raise; the machine-physical address if it is plain RAM in one page without code, else -1."""
+        if len(self.system.debug.data):
+            self.system.debug.touch(address, size, True)
         physical = self.physical(address, WRITE, user)
         if (address & 0xfff) + size > 4096:
             self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written

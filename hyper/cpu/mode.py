@@ -9,7 +9,7 @@ from rpython.rlib.jit import dont_look_inside
 from rpython.rlib.rarithmetic import intmask, r_uint
 
 from hyper.board import raw
-from hyper.cpu.faults import GuestFault, GP, SS as FAULT_SS
+from hyper.cpu.faults import GuestFault, AC, GP, SS as FAULT_SS
 
 ES, CS, SS, DS, FS, GS, LDTR, TR = range(8)
 MOST_SHARED = 1 << 16
@@ -26,22 +26,27 @@ M32 = 0xffffffff
 
 class Mode(object):
     """cpl: 0-3; user: accesses are user-mode ones (CPL 3); code32, stack32: default sizes of CS and SS; flat: ES, SS and DS start at 0, can be
-    read and written, and have one limit; flat_limit: that limit; protected: CR0.PE; vm86: EFLAGS.VM; cs_base, cs_limit: of CS."""
-    _immutable_fields_ = ['system', 'storage', 'tlb', 'cpl', 'user', 'code32', 'stack32', 'flat', 'flat_limit', 'protected', 'vm86', 'cs_base',
-                          'cs_limit', 'sp_mask', 'pages', 'operations']
+    read and written, and have one limit; flat_limit: that limit; protected: CR0.PE; vm86: EFLAGS.VM; aligned: user accesses
+    must be aligned (#AC); cs_base, cs_limit: of CS."""
+    _immutable_fields_ = ['system', 'storage', 'tlb', 'cpl', 'user', 'code32', 'stack32', 'flat', 'flat_limit', 'protected', 'vm86', 'aligned',
+                          'cs_base', 'cs_limit', 'sp_mask', 'pages', 'operations']
 
-    def __init__(self, system, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+    def __init__(self, system, cpl, code32, stack32, flat, flat_limit, protected, vm86, aligned, cs_base, cs_limit):
         self.system = system
         self.storage = system.memory.storage
         self.cpl = cpl
         self.user = cpl == 3
-        self.tlb = system.user_tlb if cpl == 3 else system.supervisor_tlb
+        if aligned:
+            self.tlb = system.empty_tlb()
+        else:
+            self.tlb = system.user_tlb if cpl == 3 else system.supervisor_tlb
         self.code32 = code32
         self.stack32 = stack32
         self.flat = flat
         self.flat_limit = flat_limit
         self.protected = protected
         self.vm86 = vm86
+        self.aligned = aligned
         self.cs_base = cs_base
         self.cs_limit = cs_limit
         self.sp_mask = 0xffffffff if stack32 else 0xffff
@@ -49,9 +54,10 @@ class Mode(object):
         self.operations = {}
         self.fault_page = None
 
-    def same(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+    def same(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, aligned, cs_base, cs_limit):
         return (self.cpl == cpl and self.code32 == code32 and self.stack32 == stack32 and self.flat == flat and self.flat_limit == flat_limit and
-                self.protected == protected and self.vm86 == vm86 and self.cs_base == cs_base and self.cs_limit == cs_limit)
+                self.protected == protected and self.vm86 == vm86 and self.aligned == aligned and self.cs_base == cs_base and
+                self.cs_limit == cs_limit)
 
     def share(self, instruction, operation):
         """An operation equal to this one, for the same bytes (packed with their length into a word). It matters to the host's caches: in code that is
@@ -170,29 +176,31 @@ class Mode(object):
 
     @dont_look_inside
     def load_slow(self, address, size, segment):
-        self.check_flat(address, size, segment)
+        self.check(address, size, segment)
         return self.system.mmu.load(address, size, self.user)
 
     @dont_look_inside
     def load64_slow(self, address, segment):
-        self.check_flat(address, 8, segment)
+        self.check(address, 8, segment)
         mmu = self.system.mmu
         low = mmu.load(address, 4, self.user)
         return intmask(r_uint(mmu.load((address + 4) & M32, 4, self.user)) << 32 | r_uint(low))
 
     @dont_look_inside
     def store_slow(self, address, value, size, segment):
-        self.check_flat(address, size, segment)
+        self.check(address, size, segment)
         self.system.mmu.store(address, value, size, self.user)
 
     @dont_look_inside
     def writable_slow(self, address, size, segment):
-        self.check_flat(address, size, segment)
+        self.check(address, size, segment)
         return self.system.mmu.prepare_write(address, size, self.user)
 
-    def check_flat(self, address, size, segment):
+    def check(self, address, size, segment):
         if segment != CHECKED and address + (size - 1) > self.flat_limit:
             raise GuestFault(FAULT_SS if segment == SS else GP, 0)
+        if self.aligned and size <= 8 and address & (size - 1):
+            raise GuestFault(AC, 0)
 
     # -- segmented accesses (SDM vol. 3, 5.3): for modes that are not flat, and for FS and GS
 

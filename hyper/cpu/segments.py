@@ -99,7 +99,7 @@ def load_segment(system, segment, selector):
     else:
         load_data_segment(system, segment, selector)
     if segment == SS:
-        control.shadow(system)
+        control.shadow(system, True)
     system.update_mode()
 
 
@@ -241,9 +241,17 @@ class Stack(object):
             raise GuestFault(faults.SS, self.error)
         return (self.base + offset) & M32
 
+    def access_at(self, offset, size, write):
+        at = self.address(offset, size)
+        if self.user and self.system.mode.aligned and at & (size - 1):
+            raise GuestFault(faults.AC, 0)
+        if len(self.system.debug.data):
+            self.system.debug.touch_stack(at, size, write)
+        return at
+
     def push(self, value, size):
         offset = (self.pointer - size) & self.mask
-        self.system.mmu.write(self.address(offset, size), value & (M32 if size == 4 else 0xffff), size, self.user)
+        self.system.mmu.write(self.access_at(offset, size, True), value & (M32 if size == 4 else 0xffff), size, self.user)
         self.pointer = offset
 
     def pop(self, size):
@@ -253,7 +261,7 @@ class Stack(object):
 
     def peek(self, displacement, size):
         """The element `displacement` bytes above the top."""
-        return self.system.mmu.read(self.address((self.pointer + displacement) & self.mask, size), size, self.user)
+        return self.system.mmu.read(self.access_at((self.pointer + displacement) & self.mask, size, False), size, self.user)
 
     def release(self, size):
         self.pointer = (self.pointer + size) & self.mask

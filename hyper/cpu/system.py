@@ -7,7 +7,7 @@ from hyper.board import raw
 from hyper.cpu import faults, flags
 from hyper.cpu.models.registers import Bank
 from hyper.cpu.mode import Mode, ES, CS, SS, DS, FS, GS, LDTR, TR, TLB_SIZE
-from hyper.cpu.mmu import MMU, CR0_PE, READ, WRITE
+from hyper.cpu.mmu import MMU, CR0_AM, CR0_PE
 
 # Access rights as the VMCS has them (SDM vol. 3, 24.4.1)
 AR_TYPE, AR_S, AR_DPL, AR_P, AR_AVL, AR_DB, AR_G, AR_UNUSABLE = 0xf, 1 << 4, 3 << 5, 1 << 7, 1 << 12, 1 << 14, 1 << 15, 1 << 16
@@ -53,16 +53,19 @@ class System(object):
     """One IA-32 processor on `memory`. Segment registers stand in the order of VMCS encodings: ES CS SS DS FS GS LDTR TR; `access` has the format
     of the VMCS. `bus` (ports and device memory), `interrupts` (an InterruptController) and `clock` (deadlines of devices) are set by the
     machine; all three may stay None."""
-    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'cpu', 'fpu']
+    _immutable_fields_ = ['memory', 'user_tlb', 'supervisor_tlb', 'mmu', 'code', 'debug', 'cpu', 'fpu']
 
     def __init__(self, memory, model):
         from hyper.cpu.block import CodeCache
+        from hyper.cpu.debug import Debug
         from hyper.cpu.state import CPU
         from hyper.cpu.fpu import FPU
         self.memory = memory
         self.model = model              # hyper.cpu.models: CPUID leaves and capability MSRs, as data
         self.user_tlb = raw.allocate(TLB_SIZE)
         self.supervisor_tlb = raw.allocate(TLB_SIZE)
+        self.unused_tlb = self.user_tlb
+        self.has_empty_tlb = False
         self.bus = None
         self.interrupts = None
         self.coprocessor = None         # CoprocessorWires
@@ -79,9 +82,9 @@ class System(object):
         self.tlb_limit = 0xffffffff
         self.modes = []
         self.mode = None
-        self.breakpoints = {}           # linear addresses of the debugger's breakpoints
         self.code = CodeCache(self)
         self.mmu = MMU(self)
+        self.debug = Debug(self)
         self.cpu = CPU()
         self.fpu = FPU()
         self.instruction_length = 0     # of the instruction that aborted or is being executed by a slow path
@@ -132,6 +135,7 @@ class System(object):
         self.look = LOOK_NOW
         self.shadow = False             # one instruction after STI or MOV SS
         self.shadow_at = -2             # the instruction count at that STI or MOV SS, which tells when the shadow is over
+        self.shadow_of_stack = False    # whether it was MOV SS, which holds debug exceptions back too
         self.nmi_pending = False
         self.nmi_blocked = False
         self.vectoring = 0              # the event being delivered, in the format of hyper.vmx.events, or 0
@@ -143,6 +147,7 @@ class System(object):
         self.mmu.clear()
         self.code.flush()
         self.update_mode()
+        self.debug.reset()
 
     # -- time
 
@@ -179,6 +184,15 @@ class System(object):
 
     def write_system(self, address, value, size):
         self.mmu.write(address & 0xffffffff, value, size, False)
+
+    def empty_tlb(self):
+        """A bank in which nothing is ever found."""
+        if not self.has_empty_tlb:
+            self.has_empty_tlb = True
+            self.unused_tlb = raw.allocate(TLB_SIZE)
+            for i in range(TLB_SIZE // 8):
+                raw.store64(self.unused_tlb, 8 * i, -1)
+        return self.unused_tlb
 
     # -- segments and mode
 
@@ -230,11 +244,13 @@ class System(object):
         return (self.base[segment] + offset) & 0xffffffff
 
     def update_mode(self):
-        """Choose the mode after a change of CR0, EFLAGS.VM, CPL or a segment; sets `mode`."""
+        """Choose the mode after a change of CR0, EFLAGS.VM or AC, CPL or a segment; sets `mode`."""
         protected = self.cr0 & CR0_PE != 0
         vm86 = protected and self.eflags & flags.VM != 0
         code32 = self.access[CS] & AR_DB != 0
         stack32 = self.access[SS] & AR_DB != 0
+        # with alignment checks (vol. 3, 6.15, #AC): a mode whose accesses all miss the TLB
+        aligned = self.cpl == 3 and self.eflags & flags.AC != 0 and self.cr0 & CR0_AM != 0
         flat_limit = self.write_top[SS]
         flat = (flat_limit >= 0xfff and self.base[SS] == 0 and self.base[ES] == 0 and self.base[DS] == 0 and
                 self.write_top[ES] == flat_limit and self.write_top[DS] == flat_limit)
@@ -247,17 +263,17 @@ class System(object):
         cs_limit = self.limits[CS]
         cpl = self.cpl
         mode = self.mode
-        if mode is not None and mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+        if mode is not None and mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, aligned, cs_base, cs_limit):
             return
         for k in range(len(self.modes)):
             mode = self.modes[k]
-            if mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit):
+            if mode.same(cpl, code32, stack32, flat, flat_limit, protected, vm86, aligned, cs_base, cs_limit):
                 self.mode = mode
                 return
         if len(self.modes) >= 64:       # a guest that makes many code segments: start again
             self.code.drop_all()
             self.modes = []
-        mode = Mode(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, cs_base, cs_limit)
+        mode = Mode(self, cpl, code32, stack32, flat, flat_limit, protected, vm86, aligned, cs_base, cs_limit)
         self.modes.append(mode)
         self.mode = mode
 

@@ -15,6 +15,7 @@ LAST_EXITS = 16                 # remembered of each domain; a power of two
 STATUS_DIED = 3                 # exit status of a domain that was stopped
 NOT_MAPPED = -1
 DR6_ONES, DR7_ONES = 0xffff0ff0, 0x400  # bits of the debug registers that are always set
+DR7_GENERAL_DETECT = 1 << 13
 ESP = 4
 WORDS_OF_EXIT = 4               # reason, EIP, qualification, machine time
 PLACE_SHIFT = 6                 # a place is a linear address above a basic exit reason
@@ -187,12 +188,30 @@ class Domain(object):
         for k in range(8):
             regs[k] = self.registers[k]
         self.system.cr2 = self.cr2
+        for k in range(4):
+            self.system.debug.write(k, self.debug[k])
+        self.system.debug.write(6, self.debug[6])
 
     def save(self):
         regs = self.system.regs
         for k in range(8):
             self.registers[k] = regs[k]
         self.cr2 = self.system.cr2
+        self.debug[6] = self.system.dr[6]
+
+    def debug_register(self, number):
+        """DR0 to DR3, DR6 or DR7 of the domain that runs."""
+        if number == 6:
+            self.debug[6] = self.system.dr[6]           # the guest takes its debug exceptions itself
+        return self.debug[number]
+
+    def set_debug_register(self, number, value):
+        """The same for writing, a good value. DR7 is in the VMCS, but for GD: the VMM guards the registers, as each access exits."""
+        self.debug[number] = value
+        if number == 7:
+            self.vmx.vmwrite(fields.GUEST_DR7, value & ~DR7_GENERAL_DETECT)
+        else:
+            self.system.debug.write(number, value)
 
     def note_exit(self, reason):
         """Counts and remembers an exit."""

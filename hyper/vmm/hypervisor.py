@@ -117,11 +117,11 @@ class Hypervisor(Host):
         if until_address >= 0:
             if max_instructions != 0:
                 self.step_over(until_address)
-            system.breakpoints[until_address] = None
+            system.debug.set_stop(until_address)
         while machine.ended == stops.RUNNING:
             self.turn()
         if until_address >= 0:
-            del system.breakpoints[until_address]
+            system.debug.clear_stop(until_address)
         system.limit = processor.FOREVER
         machine.watch.finish()
         return machine.ended

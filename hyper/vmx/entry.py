@@ -16,7 +16,7 @@ PDPTE_FAILURE, NMI_FAILURE, LINK_POINTER_FAILURE = 2, 3, 4
 
 RFLAGS_RESERVED = 0xffc08028
 PENDING_DEBUG_RESERVED = 0xffffaff0
-PENDING_DEBUG_BREAKPOINTS = 0x100f
+PENDING_DEBUG_ENABLED = 1 << 12         # a breakpoint that is enabled was met
 DEBUGCTL_BTF = 1 << 1
 DEBUGCTL_RESERVED = 0xffffe03c
 ACCESS_RESERVED = 0xfffe0f00
@@ -485,7 +485,7 @@ def load_guest(vmx, resident):
         system.cr0 = exits.host_cr0(system.cr0, raw.load32(storage, at + vmcs.GUEST_CR0))
         system.cr4 = raw.load32(storage, at + vmcs.GUEST_CR4)
         if raw.load32(storage, at + vmcs.ENTRY_CONTROLS) & controls.LOAD_DEBUG_CONTROLS:
-            system.dr[7] = (raw.load32(storage, at + vmcs.GUEST_DR7) & 0xffff2fff) | 0x400
+            system.debug.write(7, raw.load32(storage, at + vmcs.GUEST_DR7))
         system.sysenter_cs = raw.load32(storage, at + vmcs.GUEST_SYSENTER_CS)
         system.sysenter_esp = raw.load32(storage, at + vmcs.GUEST_SYSENTER_ESP)
         system.sysenter_eip = raw.load32(storage, at + vmcs.GUEST_SYSENTER_EIP)
@@ -505,12 +505,15 @@ def load_guest(vmx, resident):
             system.pdptes[k] = vmx.pdptes[k]
     system.regs[4] = raw.load32(storage, at + vmcs.GUEST_RSP)
     system.eip = raw.load32(storage, at + vmcs.GUEST_RIP)
+    eflags = system.eflags
     system.eflags = raw.load32(storage, at + vmcs.GUEST_RFLAGS)
     if not resident:
         load_guest_segments(vmx)
     blocking = raw.load32(storage, at + vmcs.GUEST_INTERRUPTIBILITY)
     system.shadow = blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) != 0
     system.shadow_at = system.icount - 1        # over the guest's next instruction
+    system.shadow_of_stack = blocking & BLOCKING_BY_MOV_SS != 0
+    system.debug.traps = 0
     system.nmi_blocked = blocking & BLOCKING_BY_NMI != 0
     # nothing here wakes a processor from shutdown or the wait for a SIPI, so those look like a halt
     system.halted = raw.load32(storage, at + vmcs.GUEST_ACTIVITY) != ACTIVE
@@ -523,7 +526,7 @@ def load_guest(vmx, resident):
             (system.cr4 ^ cr4_before) & CR4_PAGING or not vmx.vmm_host):
         vmx.flush_wanted = False
         system.mmu.flush()
-    if not resident:
+    if not resident or (eflags ^ system.eflags) & flags.AC:
         system.update_mode()
 
 
@@ -566,10 +569,7 @@ def inject(vmx, event):
 
 
 def deliver_pending_debug(vmx):
-    """26.6.3: debug exceptions that an instruction before the entry left, unless they are still blocked."""
+    """26.6.3: debug exceptions that an instruction before the entry left. They come before anything else, unless MOV SS still holds them back."""
     pending = field(vmx, vmcs.GUEST_PENDING_DEBUG)
-    system = vmx.system
-    if pending & (PENDING_DEBUG_BREAKPOINTS | PENDING_SINGLE_STEP) and not system.shadow:
-        from hyper.cpu import interrupts
-        system.dr[6] |= pending & (0xf | PENDING_SINGLE_STEP)
-        interrupts.abort(system, faults.GuestFault(faults.DB))
+    if pending & (PENDING_DEBUG_ENABLED | PENDING_SINGLE_STEP):
+        vmx.system.debug.traps = pending & (0xf | PENDING_SINGLE_STEP)

@@ -16,7 +16,7 @@ ABORT_SAVING_MSRS, ABORT_HOST_POINTERS, ABORT_LOADING_MSRS = 1, 2, 4
 
 # interruptibility state (24.4.2)
 BLOCKING_BY_STI, BLOCKING_BY_MOV_SS, BLOCKING_BY_SMI, BLOCKING_BY_NMI = 1, 2, 4, 8
-PENDING_SINGLE_STEP = 1 << 14           # in the pending debug exceptions
+PENDING_ENABLED_BREAKPOINT, PENDING_SINGLE_STEP = 1 << 12, 1 << 14        # in the pending debug exceptions
 ACTIVE, HALTED, SHUTDOWN, WAIT_FOR_SIPI = range(4)
 
 HOST_CODE_ACCESS = 0xc09b               # 27.5.2: present, ring 0, 32-bit, 4 GB
@@ -133,15 +133,18 @@ def save_guest(vmx):
     interruptibility = 0
     shadow = interrupts.in_shadow(system)
     if shadow:
-        interruptibility = BLOCKING_BY_STI if system.eflags & flags.IF else BLOCKING_BY_MOV_SS
+        interruptibility = BLOCKING_BY_MOV_SS if system.shadow_of_stack else BLOCKING_BY_STI
     if system.nmi_blocked:
         interruptibility |= BLOCKING_BY_NMI
     raw.store32(storage, at + vmcs.GUEST_INTERRUPTIBILITY, interruptibility)
     raw.store32(storage, at + vmcs.GUEST_ACTIVITY, HALTED if system.halted and not system.waits_for_store else ACTIVE)
     # the single-step trap behind an instruction that blocks events is still to come, and an entry would miss it (26.3.1.5)
-    pending = 0
+    pending = system.debug.traps
+    if pending & 0xf:
+        pending |= PENDING_ENABLED_BREAKPOINT
+    system.debug.traps = 0
     if system.eflags & flags.TF and (shadow or system.halted):
-        pending = PENDING_SINGLE_STEP
+        pending |= PENDING_SINGLE_STEP
     raw.store32(storage, at + vmcs.GUEST_PENDING_DEBUG, pending)
     vmx.checked_vm86 = system.eflags & flags.VM
     if vmx.capabilities.has_secondary and raw.load32(storage, at + vmcs.EXIT_CONTROLS) & controls.SAVE_EFER:
@@ -186,7 +189,7 @@ def load_host(vmx):
     system.cr0 = host_cr0(system.cr0, raw.load32(storage, at + vmcs.HOST_CR0))
     system.cr3 = raw.load32(storage, at + vmcs.HOST_CR3)
     system.cr4 = raw.load32(storage, at + vmcs.HOST_CR4)
-    system.dr[7] = 0x400
+    system.debug.write(7, 0)
     system.sysenter_cs = raw.load32(storage, at + vmcs.HOST_SYSENTER_CS)
     system.sysenter_esp = raw.load32(storage, at + vmcs.HOST_SYSENTER_ESP)
     system.sysenter_eip = raw.load32(storage, at + vmcs.HOST_SYSENTER_EIP)

@@ -265,6 +265,10 @@ def nmi_exits(system):
     return pin_control(system, controls.NMI_EXITING)
 
 
+def has_virtual_nmis(system):
+    return pin_control(system, controls.VIRTUAL_NMIS)
+
+
 def interrupt_window_exits(system):
     """Whether a moment in which interrupts could be taken (EFLAGS.IF = 1 and no blocking) causes an exit."""
     return processor_control(system, controls.INTERRUPT_WINDOW_EXITING)

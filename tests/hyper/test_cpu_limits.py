@@ -168,8 +168,8 @@ def test_a_run_with_a_breakpoint_on_the_way_is_the_same_run(reference):
     from hyper.cpu import engine
     guest = make_busy()
     system = guest.system
-    system.breakpoints[CODE + 0x1ff4] = None
-    system.breakpoints[0x6003] = None
+    system.debug.set_stop(CODE + 0x1ff4)
+    system.debug.set_stop(0x6003)
     hits = 0
     while True:
         reason = system.run()

@@ -69,6 +69,12 @@ class Domain(Guest):
         self.regs[EAX] = value
         return self.exit(reasons.CR_ACCESS, number)
 
+    def debug_register(self, number):
+        return self.debug[number]
+
+    def set_debug_register(self, number, value):
+        self.debug[number] = value
+
     def set_efer(self, value):
         self.paging.efer = value
 
@@ -315,11 +321,16 @@ def test_debug_registers_are_the_guests_own():
     domain = Domain()
     domain.regs[EBX] = 0xffffffff
     assert domain.exit(reasons.DR_ACCESS, 7 | EBX << 8) == LENGTH
-    domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8)
-    assert domain.regs[ECX] == 0xffff2fff
+    assert domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8) == 0        # general detect, once
+    assert domain.reflected == (1, -1, 0) and domain.debug[6] & 1 << 13
+    assert domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8) == LENGTH
+    assert domain.regs[ECX] == 0xffff07ff
     domain.vmx.vmwrite(fields.CR4_SHADOW, 8)
     assert domain.exit(reasons.DR_ACCESS, 5 | 1 << 4 | ECX << 8) == 0
     assert domain.reflected == (UD, -1, 0)
+    domain.set_user()
+    assert domain.exit(reasons.DR_ACCESS, 7 | 1 << 4 | ECX << 8) == 0
+    assert domain.reflected == (GP, 0, 0)
 
 
 def test_hlt_sleeps_until_an_interrupt_and_is_the_end_with_interrupts_off():

@@ -339,3 +339,103 @@ def test_with_shadow_tables_every_first_touch_exits_and_with_extended_ones_few_d
     assert shadow.exits(reasons.EXCEPTION_OR_NMI) > 0 and shadow.exits(reasons.EPT_VIOLATION) == 0
     assert nested.exits(reasons.EXCEPTION_OR_NMI) == 0 and nested.exits(reasons.EPT_VIOLATION) > 0
     assert nested.exits(reasons.CR_ACCESS) == 0 and shadow.exits(reasons.CR_ACCESS) > 0
+
+
+@both
+def test_it_watches_its_own_data_and_steps_through_its_own_code(mmu):
+    guest = Guest(mmu, SETUP + '''
+        mov $1, %eax
+        mov $handler, %edx
+        call set_gate
+        mov $0x9100, %eax
+        mov %eax, %dr2
+        mov $0xd000420, %eax
+        mov %eax, %dr7
+        movl $5, 0x9100
+    1:  movl $6, 0x9104
+        mov %dr7, %esi
+        xor %eax, %eax
+        mov %eax, %dr7
+        pushf
+        orl $0x100, (%esp)
+        popf
+        nop
+    2:  cpuid
+    3:  mov %dr0, %edi
+    4:  pushf
+        andl $~0x100, (%esp)
+        popf
+        movl $1b, 0x9200
+        movl $2b, 0x9204
+        movl $3b, 0x9208
+        movl $4b, 0x920c
+        mov %esi, 0x9210
+        jmp off
+    handler:
+        push %eax
+        push %ebx
+        mov 0x9ffc, %ebx
+        mov 8(%esp), %eax
+        mov %eax, 0x9300(%ebx)
+        mov %dr6, %eax
+        mov %eax, 0x9304(%ebx)
+        xor %eax, %eax
+        mov %eax, %dr6
+        addl $8, 0x9ffc
+        pop %ebx
+        pop %eax
+        iret''').run()
+    memory = guest.domain.memory
+    assert guest.console.text == '' and guest.domain.why == 'powered off'
+    labels = [memory.read32(0x9200 + 4 * k) for k in range(4)]
+    traps = [(memory.read32(0x9300 + 8 * k), memory.read32(0x9304 + 8 * k)) for k in range(4)]
+    # an exit (CPUID, MOV DR) does not lose a trap
+    assert traps == [(labels[0], 0xffff0ff4), (labels[1], 0xffff4ff0), (labels[2], 0xffff4ff0), (labels[3], 0xffff4ff0)]
+    assert memory.read32(0x9210) == 0xd000420
+
+
+@both
+def test_a_guest_with_pae_cannot_execute_what_it_has_marked(mmu):
+    guest = Guest(mmu, SETUP + '''
+        mov $14, %eax
+        mov $handler, %edx
+        call set_gate
+        movl $0x11001, 0x10000              # page-directory-pointer table at 10000, directory at 11000, table at 12000
+        movl $0x12003, 0x11000
+        mov $0x12000, %edi
+        mov $3, %eax
+    1:  stosl
+        movl $0, (%edi)
+        add $4, %edi
+        add $0x1000, %eax
+        cmp $0x200003, %eax
+        jb 1b
+        movl $0x80000000, 0x12000 + 0x90 * 8 + 4
+        mov $0xc0000080, %ecx
+        rdmsr
+        or $0x800, %eax
+        wrmsr
+        mov $0x20, %eax
+        mov %eax, %cr4
+        mov $0x10000, %eax
+        mov %eax, %cr3
+        mov %cr0, %eax
+        or $0x80010000, %eax
+        mov %eax, %cr0
+        movb $0xc3, 0x90000
+        mov %esp, %ebp
+        mov $0x90000, %eax
+        call *%eax
+        jmp off
+    handler:
+        pop %eax
+        mov %eax, 0x9000
+        mov %cr2, %eax
+        mov %eax, 0x9004
+        andl $0, 0x12000 + 0x90 * 8 + 4
+        invlpg 0x90000
+        iret''').run()
+    memory = guest.domain.memory
+    assert guest.domain.why == 'powered off'
+    assert (memory.read32(0x9000), memory.read32(0x9004)) == (0x11, 0x90000)
+    assert memory.read32(0x12000 + 0x90 * 8) & 0x60 == 0x60

@@ -119,6 +119,7 @@ def test_an_exit_saves_the_guest_state():
 def test_the_shadow_of_sti_or_mov_ss_is_saved_so_that_an_entry_takes_it_back(eflags, interruptibility, pending):
     vmx = inside()
     vmx.system.shadow = True
+    vmx.system.shadow_of_stack = interruptibility == 2
     vmx.system.eflags = eflags
     exits.triple_fault(vmx.system)
     assert read(vmx, F.GUEST_INTERRUPTIBILITY, F.GUEST_PENDING_DEBUG) == (interruptibility, pending)

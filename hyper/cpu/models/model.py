@@ -9,7 +9,7 @@ SSE3, MONITOR, VMX, SSSE3 = 1 << 0, 1 << 3, 1 << 5, 1 << 9
 NX, LM = 1 << 20, 1 << 29
 
 # what hyper.cpu implements; everything else is masked out of every model
-IMPLEMENTED_EDX = (FPU | DE | PSE | TSC | MSR | PAE | MCE | CX8 | APIC | SEP | MTRR | PGE | MCA | CMOV | PAT | PSE36 | CLFSH |
+IMPLEMENTED_EDX = (FPU | VME | DE | PSE | TSC | MSR | PAE | MCE | CX8 | APIC | SEP | MTRR | PGE | MCA | CMOV | PAT | PSE36 | CLFSH |
                    MMX | FXSR | SSE | SSE2 | SS)
 IMPLEMENTED_ECX = SSE3 | MONITOR | VMX | SSSE3
 IMPLEMENTED_EXTENDED_EDX = NX

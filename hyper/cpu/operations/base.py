@@ -134,7 +134,7 @@ class Unfetchable(Terminator):
 
 
 class Stop(Terminator):
-    """A breakpoint of the debugger."""
+    """A breakpoint of the debugger or the guest."""
     counts = 0
 
     def execute(self, cpu, mode):

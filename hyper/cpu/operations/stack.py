@@ -107,7 +107,7 @@ class PushFlags(Operation):
 
     def execute(self, cpu, mode):
         cpu.save(mode.system)
-        value = control.pushf(mode.system)
+        value = control.pushf(mode.system, self.size)
         mode.push(cpu, value if self.size == 4 else value & 0xffff, self.size)
 
 

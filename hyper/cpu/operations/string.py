@@ -1,7 +1,8 @@
 """MOVS STOS LODS CMPS SCAS and their repetitions (SDM vol. 2).
 
 A repeated instruction is a terminator: it does as many elements as lie in the pages that the TLB holds (at least one) and, if some remain, goes back to
-itself, where events are looked at: so it can be interrupted between elements, as the manual asks, and counts as one instruction when it is done.
+itself, where events are looked at: so it can be interrupted between elements, as the manual asks, and counts as one instruction when it is done. Where
+only single elements can be done each of them takes a nanosecond: else a guest could make time stand still for as long as 4 G of them take.
 """
 from rpython.rlib.jit import dont_look_inside
 
@@ -73,7 +74,9 @@ class String(Operation):
 
 
 def ram_offset(mode, address, tag):
-    """Offset in RAM of a linear address that the TLB holds for this use, or -1."""
+    """Offset in RAM of a linear address that the TLB holds for this use, or -1. So that a single step is one element, nothing is held then."""
+    if mode.system.debug.single_step:
+        return -1
     i = (address >> 7) & TLB_INDEX
     if raw.load64(mode.tlb, i + tag) != address & PAGE:
         return -1
@@ -182,8 +185,11 @@ class RepeatedString(Terminator):
             cpu.eip = self.next
             return
         done = 0
-        if mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and mode.system.eflags & flags.DF == 0:
+        if (mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and kind != LODS and
+                mode.system.eflags & flags.DF == 0):
             done = self.many(cpu, mode, count)
+        else:
+            mode.system.pass_time(1)
         if done == 0:
             element(cpu, mode, kind, self.segment, size, m)
             done = 1

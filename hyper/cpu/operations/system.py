@@ -601,11 +601,11 @@ class PortString(SlowTerminator):
         if self.read:
             at = cpu.regs[7] & m
             mode.writable(mode.write_address(ES, at, size), size, -1)
-            mode.store_at(ES, at, control.bus_in(system, port, size), size)
+            mode.store_at(ES, at, control.string_in(system, port, size), size)
             cpu.regs[7] = (cpu.regs[7] & ~m & M32) | ((cpu.regs[7] + distance) & m)
         else:
             at = cpu.regs[6] & m
-            control.bus_out(system, port, size, mode.load_at(self.segment, at, size))
+            control.string_out(system, port, size, mode.load_at(self.segment, at, size))
             cpu.regs[6] = (cpu.regs[6] & ~m & M32) | ((cpu.regs[6] + distance) & m)
         cpu.eip = self.next
         if self.repeated:
@@ -614,6 +614,7 @@ class PortString(SlowTerminator):
             if count != 0:
                 cpu.eip = self.start
                 cpu.icount -= 1     # not yet retired
+                system.pass_time(1)
 
 
 # -- VMX (SDM vol. 3, chapter 30)

@@ -1,6 +1,6 @@
 """An exception that the VMM raises for the guest, as the processor would have: it is delivered on the next entry."""
 
-DE, UD, DF, TS, NP, SS, GP, PF = 0, 6, 8, 10, 11, 12, 13, 14
+DE, DB, UD, DF, TS, NP, SS, GP, PF = 0, 1, 6, 8, 10, 11, 12, 13, 14
 NO_ERROR = -1
 
 

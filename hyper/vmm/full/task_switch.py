@@ -21,6 +21,7 @@ UNUSABLE = 1 << 16
 
 # the 32-bit TSS (figure 7-2)
 BACK_LINK, TSS_CR3, TSS_EIP, TSS_EFLAGS, TSS_REGISTERS, TSS_SEGMENTS, TSS_LDT = 0, 0x1c, 0x20, 0x24, 0x28, 0x48, 0x60
+LOCAL_BREAKPOINTS = 0x155               # of DR7
 SOFTWARE_EVENTS = 4                     # the first type of event that comes from an instruction
 
 
@@ -137,6 +138,7 @@ def load_new(domain, selector, new, nested):
         guest.set_register(k, registers[k])
     guest.write(fields.GUEST_RIP, eip)
     guest.set_flags(flags)
+    domain.set_debug_register(7, domain.debug[7] & ~LOCAL_BREAKPOINTS)
     for s in range(6):
         set_segment(guest, s, selectors[s], 0, 0, UNUSABLE | (selectors[s] & 3) << 5)
     # what an entry demands of CS and SS whatever becomes of the rest

@@ -74,7 +74,7 @@ def exit_exception(domain):
     elif vector == faults.GP:
         general_protection(domain, vmx.vmread(fields.EXIT_INTERRUPTION_ERROR_CODE))
     elif vector == faults.DB:
-        domain.debug[DR6] |= vmx.vmread(fields.EXIT_QUALIFICATION)
+        domain.set_debug_register(DR6, domain.debug_register(DR6) | vmx.vmread(fields.EXIT_QUALIFICATION))
         domain.bounce.trap(vector, NO_ERROR, NO_ADDRESS, 0)
     else:
         if vector == faults.NM:

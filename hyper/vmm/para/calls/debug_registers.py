@@ -1,4 +1,4 @@
-"""set_debugreg and get_debugreg: kept for the guest, as full virtualization keeps them."""
+"""set_debugreg and get_debugreg: the guest's registers are in the processor while it runs, as with full virtualization."""
 from hyper.vmm.para.layout import EINVAL, EPERM, HYPERVISOR
 
 DR6, DR7 = 6, 7
@@ -25,7 +25,7 @@ def set_debugreg(domain):
         value = value & DR7_MAY | DR7_ONES
     else:
         return -EINVAL
-    domain.debug[number] = value
+    domain.set_debug_register(number, value)
     return 0
 
 
@@ -33,4 +33,4 @@ def get_debugreg(domain):
     number = domain.arguments[0]
     if number > DR7 or number == 4 or number == 5:
         return -EINVAL
-    return domain.debug[number]
+    return domain.debug_register(number)
