@@ -40,6 +40,7 @@ class Domain(Guest):
         self.asleep = False
         self.reflected = None
         self.vmx.vmwrite(fields.CR0_MASK, 0xfffffff1)
+        self.vmx.vmwrite(fields.CR4_MASK, 0xffffffff)
         self.vmx.vmwrite(fields.CR0_SHADOW, PE_ET)
         self.vmx.vmwrite(fields.GUEST_CR0, 0x80010031)
 

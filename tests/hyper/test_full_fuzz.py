@@ -48,7 +48,7 @@ def guest(seed, mmu):
     vmx_host.start(system.vmx, 0x1000)
     timer = TimerInterrupt(system)
     system.interrupts = timer
-    frames = [MB + 0x1000 * k for k in range(frames_wanted(SIZE, mmu == 'ept'))]
+    frames = [0x10000 + 0x1000 * k for k in range(frames_wanted(SIZE, mmu == 'ept'))]
     domain = FullDomain(0, 'guest', system.vmx, model, machine.clock, machine.memory, BASE, SIZE, Silence(), mmu == 'ept', 0x2000, frames, timer)
     domain.memory.write_bytes(random_guest.AT, random_guest.image('%s %d' % (mmu, seed)))
     entry = EntryState(random_guest.AT)

@@ -24,6 +24,7 @@ class Tasks(Domain):
         w(fields.GUEST_GDTR_BASE, GDT)
         w(fields.GUEST_GDTR_LIMIT, 0x37)
         w(fields.GUEST_TR_SELECTOR, OLD_TSS)
+        w(fields.GUEST_TR_ACCESS, 0x8b)
         w(fields.GUEST_TR_BASE, OLD)
         w(fields.GUEST_ES_SELECTOR, DATA)
         w(fields.GUEST_RSP, 0x7770)

@@ -55,6 +55,13 @@ def read_cr0(domain):
     return guest.read(fields.CR0_SHADOW) & mask | guest.read(fields.GUEST_CR0) & ~mask & M32
 
 
+def read_cr4(domain):
+    """The same of CR4, of which the guest owns most with EPT."""
+    guest = domain.guest
+    mask = guest.read(fields.CR4_MASK)
+    return guest.read(fields.CR4_SHADOW) & mask | guest.read(fields.GUEST_CR4) & ~mask & M32
+
+
 def read_cr3(domain):
     if domain.ept is not None:
         return domain.guest.read(fields.GUEST_CR3)

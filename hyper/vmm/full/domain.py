@@ -197,7 +197,7 @@ class FullDomain(Domain):
         if number == 3:
             return cr_access.read_cr3(self)
         if number == 4:
-            return self.guest.read(fields.CR4_SHADOW)
+            return cr_access.read_cr4(self)
         return cr_access.read_cr0(self)
 
     def set_control(self, number, value):

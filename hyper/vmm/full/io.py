@@ -1,5 +1,6 @@
 """I/O instructions (exit reason 30; SDM vol. 3, table 27-5 for the qualification): ports of the domain's virtual bus."""
 from hyper.vmm.full.decode import REP_NONE
+from hyper.vmm.full.dr_access import touch_port
 from hyper.vmm.full.guest import ES, FLAG_DF, M32
 from hyper.vmm.full.reflected import Unsupported
 from hyper.vmx import fields
@@ -22,6 +23,7 @@ def exit_io(domain):
     else:
         domain.bus.write_port(port, size, guest.part(EAX, size))
     guest.skip_instruction()
+    touch_port(domain, port, size)
 
 
 def string_io(domain, port, size, is_in):
@@ -57,6 +59,7 @@ def string_io(domain, port, size, is_in):
     guest.system.pass_time(turns)
     if turns < MOST_TURNS or guest.register(ECX) & address_mask == 0:
         guest.advance(instruction.length)
+        touch_port(domain, port, size)
 
 
 def move(guest, register, step, address_mask):

@@ -3,24 +3,20 @@
 The processor has checked the right to use the TSS descriptor or gate. Faults until the switch are the old task's; those of loading the new
 task's segments are #TS, #NP or #SS in the new task.
 """
-from hyper.cpu.descriptor import Descriptor
+from hyper.cpu.descriptor import Descriptor, TSS16_AVAILABLE, TSS32_AVAILABLE
+from hyper.cpu.tasks import BACK_LINK, SEGMENT_ORDER, TSS_CR3, layout
 from hyper.vmm.full.cr_access import CR0_TS, write_cr3
-from hyper.vmm.full.guest import CS, M32, SS
+from hyper.vmm.full.guest import BIG, CS, M32, SS
 from hyper.vmm.full.paging import CR0_PG
-from hyper.vmm.full.reflected import GP, NP, Reflected, SS as STACK_FAULT, TS, Unsupported
+from hyper.vmm.full.reflected import GP, NP, Reflected, SS as STACK_FAULT, TS
 from hyper.vmx import fields
 
 LDTR, TR = 6, 7
 BY_CALL, BY_IRET, BY_JMP, BY_GATE = range(4)
 FLAG_NT, FLAG_VM, FLAGS_ALWAYS = 1 << 14, 1 << 17, 2
 BUSY = 2                                # of a TSS descriptor's type
-AVAILABLE_TSS32 = 9
-TSS_LIMIT = 0x67
 LDT = 2                                 # type
 UNUSABLE = 1 << 16
-
-# the 32-bit TSS (figure 7-2)
-BACK_LINK, TSS_CR3, TSS_EIP, TSS_EFLAGS, TSS_REGISTERS, TSS_SEGMENTS, TSS_LDT = 0, 0x1c, 0x20, 0x24, 0x28, 0x48, 0x60
 LOCAL_BREAKPOINTS = 0x155               # of DR7
 SOFTWARE_EVENTS = 4                     # the first type of event that comes from an instruction
 
@@ -36,15 +32,17 @@ def exit_task_switch(domain):
     if selector & 4 or selector & 0xfffc == 0:
         raise Reflected(invalid, selector & 0xfffc)
     new = descriptor(domain, selector, invalid)
-    if new.is_ordinary() or new.kind() & ~BUSY != AVAILABLE_TSS32:
-        raise Unsupported('switches to a 16-bit task or to what is none')
+    kind = new.kind() & ~BUSY
+    if new.is_ordinary() or kind != TSS32_AVAILABLE and kind != TSS16_AVAILABLE:
+        raise Reflected(invalid, selector & 0xfffc)
     if not new.is_present():
         raise Reflected(NP, selector & 0xfffc)
-    if new.limit() < TSS_LIMIT:
+    shape = layout(kind)
+    if new.limit() < shape.limit:
         raise Reflected(TS, selector & 0xfffc)
     old_base = guest.read(fields.GUEST_TR_BASE)
     old_selector = guest.read(fields.GUEST_TR_SELECTOR)
-    save_old(domain, source, old_base)
+    save_old(domain, source, layout(guest.read(fields.GUEST_TR_ACCESS) & 0xf), old_base)
     if source == BY_IRET or source == BY_JMP:
         set_busy(domain, old_selector, False)
     if source != BY_IRET:
@@ -53,9 +51,9 @@ def exit_task_switch(domain):
     if nested:
         guest.store((new.base() + BACK_LINK) & M32, old_selector, 2, False)
     error = vectoring_error(domain) if source == BY_GATE else -1
-    load_new(domain, selector, new, nested)
+    load_new(domain, selector, new, shape, nested)
     if error >= 0:
-        push(domain, error)
+        push(domain, error, shape.size)
 
 
 def descriptor(domain, selector, fault):
@@ -83,7 +81,7 @@ def set_busy(domain, selector, busy):
     domain.guest.store((found.at + 4) & M32, high, 4, False)
 
 
-def save_old(domain, source, base):
+def save_old(domain, source, shape, base):
     """The state of the task that ends, to go on behind its instruction or, for an exception, at it."""
     guest = domain.guest
     eip = guest.read(fields.GUEST_RIP)
@@ -93,14 +91,16 @@ def save_old(domain, source, base):
     flags = guest.flags()
     if source == BY_IRET:
         flags &= ~FLAG_NT
-    guest.physical((base + TSS_EIP) & M32, True, False)         # both ends must take the writes before there is one
-    guest.physical((base + TSS_SEGMENTS + 22) & M32, True, False)
-    guest.store((base + TSS_EIP) & M32, eip, 4, False)
-    guest.store((base + TSS_EFLAGS) & M32, flags, 4, False)
+    last = shape.segments + shape.segment_step * (shape.segment_count - 1)
+    guest.physical((base + shape.eip) & M32, True, False)       # both ends must take the writes before there is one
+    guest.physical((base + last + 1) & M32, True, False)
+    guest.store((base + shape.eip) & M32, eip, shape.size, False)
+    guest.store((base + shape.eflags) & M32, flags, shape.size, False)
     for k in range(8):
-        guest.store((base + TSS_REGISTERS + 4 * k) & M32, guest.register(k), 4, False)
-    for s in range(6):
-        guest.store((base + TSS_SEGMENTS + 4 * s) & M32, guest.read(fields.GUEST_ES_SELECTOR + 2 * s), 2, False)
+        guest.store((base + shape.registers + shape.size * k) & M32, guest.register(k), shape.size, False)
+    for k in range(shape.segment_count):
+        selector = guest.read(fields.GUEST_ES_SELECTOR + 2 * SEGMENT_ORDER[k])
+        guest.store((base + shape.segments + shape.segment_step * k) & M32, selector, 2, False)
 
 
 def vectoring_error(domain):
@@ -113,27 +113,28 @@ def vectoring_error(domain):
     return error
 
 
-def load_new(domain, selector, new, nested):
+def load_new(domain, selector, new, shape, nested):
     guest = domain.guest
     base = new.base()
-    cr3 = guest.load((base + TSS_CR3) & M32, 4, False)
-    eip = guest.load((base + TSS_EIP) & M32, 4, False)
-    flags = guest.load((base + TSS_EFLAGS) & M32, 4, False) & 0x3f7fd5 | FLAGS_ALWAYS
+    eip = guest.load((base + shape.eip) & M32, shape.size, False)
+    flags = guest.load((base + shape.eflags) & M32, shape.size, False) & 0x3f7fd5 | FLAGS_ALWAYS
     if nested:
         flags |= FLAG_NT
     registers = [0] * 8
     for k in range(8):
-        registers[k] = guest.load((base + TSS_REGISTERS + 4 * k) & M32, 4, False)
+        registers[k] = guest.load((base + shape.registers + shape.size * k) & M32, shape.size, False)
+        if shape.size == 2:
+            registers[k] |= 0xffff0000
     selectors = [0] * 6
-    for s in range(6):
-        selectors[s] = guest.load((base + TSS_SEGMENTS + 4 * s) & M32, 2, False)
-    ldt = guest.load((base + TSS_LDT) & M32, 2, False)
+    for k in range(shape.segment_count):
+        selectors[SEGMENT_ORDER[k]] = guest.load((base + shape.segments + shape.segment_step * k) & M32, 2, False)
+    ldt = guest.load((base + shape.ldt) & M32, 2, False)
+    if guest.paging.cr0 & CR0_PG and shape.size == 4:
+        write_cr3(domain, guest.load((base + TSS_CR3) & M32, 4, False))
+        guest.look_at_paging()
     # from here on the new task runs
     set_segment(guest, TR, selector, base, new.limit(), new.access() | BUSY)
     guest.write(fields.GUEST_CR0, guest.read(fields.GUEST_CR0) | CR0_TS)
-    if guest.paging.cr0 & CR0_PG:
-        write_cr3(domain, cr3)
-        guest.look_at_paging()
     for k in range(8):
         guest.set_register(k, registers[k])
     guest.write(fields.GUEST_RIP, eip)
@@ -211,8 +212,10 @@ def set_segment(guest, segment, selector, base, limit, access):
     guest.write(fields.GUEST_ES_ACCESS + 2 * segment, access)
 
 
-def push(domain, error):
+def push(domain, error, size):
     guest = domain.guest
-    top = (guest.register(4) - 4) & M32
-    guest.store(guest.linear(SS, top, 4, True), error, 4, guest.is_user())
-    guest.set_register(4, top)
+    stack_mask = M32 if guest.read(fields.GUEST_SS_ACCESS) & BIG else 0xffff
+    old = guest.register(4)
+    top = (old - size) & stack_mask
+    guest.store(guest.linear(SS, top, size, True), error, size, guest.is_user())
+    guest.set_register(4, old & ~stack_mask & M32 | top)

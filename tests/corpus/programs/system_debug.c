@@ -1,7 +1,10 @@
 /* Single-step and debug registers: where the traps come, what DR6 says, what RF passes over, what MOV SS holds back. What QEMU does otherwise than the
    manual says is left to tests/hyper/test_cpu_debug.py: it holds traps back behind STI, forgets RF between the iterations of a string instruction, takes
    unaligned data to be wider than they are, and has no general detect.
-   corpus: on QEMU */
+   corpus: on QEMU
+   corpus: run --mode native
+   corpus: run --mode full --mmu ept
+   corpus: run --mode full --mmu vtlb */
 
 #include "system.h"
 

@@ -1,6 +1,9 @@
 /* Gates and tasks: call, interrupt and trap gates of both sizes, stacks of inner rings, conforming code, LDT, expand-down segments; task switches by JMP,
    CALL, IRET, interrupts and exceptions, to TSSs of both sizes; the error codes of all that can be wrong. (QEMU does not check limits of segments.)
-   corpus: on QEMU */
+   corpus: on QEMU
+   corpus: run --mode native
+   corpus: run --mode full --mmu ept
+   corpus: run --mode full --mmu vtlb */
 
 #include "system.h"
 
