@@ -205,7 +205,7 @@ def invlpg(system, address):
 # -- debug registers (vol. 3, 17.2)
 
 def debug_register(system, number, is_read, register):
-    """Which register a MOV means: 4 and 5 are other names of 6 and 7, unless CR4.DE is set. DR7.GD guards them all. The VM exit comes first (25.1.3)."""
+    """Which register a MOV means: 4 and 5 are other names of 6 and 7, unless CR4.DE is set. DR7.GD guards all. The VM exit comes first (25.1.3)."""
     if system.vmx_non_root:
         from hyper.vmx import intercepts
         intercepts.mov_dr(system, number, is_read, register)

@@ -1,7 +1,7 @@
 """Debug registers, breakpoints and single-step (SDM vol. 3, chapter 17), and the breakpoints of a debugger outside.
 
-Guest code that runs fast pays nothing for it. Breakpoints on code are seen when it is decoded, so where they change it is decoded again. Pages that hold
-a watched datum stay out of the TLB; an access to the datum itself ends as an Abort, and the engine executes that instruction alone
+Guest code that runs fast pays nothing for it. Breakpoints on code are seen when it is decoded, so where they change it is decoded again. Pages that
+hold a watched datum stay out of the TLB; an access to the datum itself ends as an Abort, and the engine executes that instruction alone
 (`engine.step`), which notes what it hits. Instructions with EFLAGS.TF set are executed alone too.
 """
 from hyper.cpu import faults, flags

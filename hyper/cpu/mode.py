@@ -157,7 +157,7 @@ class Mode(object):
     @dont_look_inside
     def load_bytes_slow(self, address, size, segment, storage, at):
         """Bring `size` bytes, 2 or a multiple of 4, to offset `at` of other storage."""
-        self.check_flat(address, size, segment)
+        self.check(address, size, segment)
         mmu = self.system.mmu
         if size == 2:
             raw.store16(storage, at, mmu.load(address, 2, self.user))
@@ -168,7 +168,7 @@ class Mode(object):
     @dont_look_inside
     def store_bytes_slow(self, address, size, segment, storage, at):
         """Take them from there. If that faults nothing is written."""
-        self.check_flat(address, size, segment)
+        self.check(address, size, segment)
         mmu = self.system.mmu
         mmu.prepare_write(address, size, self.user)
         for k in range(0, size, 4):
