@@ -506,7 +506,7 @@ def flags_loaded(system, before):
     changed = system.eflags ^ before
     if changed & flags.AC and system.cpl == 3:
         system.update_mode()
-    if system.eflags & (flags.TF | flags.RF):
+    if system.eflags & (flags.TF | flags.RF) and system.debug.is_stepping():
         system.interrupt_changed()      # the engine must leave fast execution
     elif changed & system.eflags & flags.IF:
         interrupts_enabled(system)
