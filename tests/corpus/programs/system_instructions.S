@@ -102,6 +102,8 @@ _start:
         wrmsr
         rdmsr
         count   %eax
+        xor     %ecx, %ecx
+        rdpmc
         rdtsc
         xor     %eax, %eax
         cpuid
