@@ -100,7 +100,7 @@ def main():
     parser = argparse.ArgumentParser(prog='python -m tests.fuzz', description='Executes random code in every mode and looks for errors of the engine.')
     parser.add_argument('--instructions', type=int, default=10000000, help='at least so many in all (default: 10000000)')
     parser.add_argument('--seed', type=int, default=1, help='the first (default: 1)')
-    parser.add_argument('--slice', type=int, default=20000, help='instructions of one guest (default: 20000)')
+    parser.add_argument('--slice', type=int, default=50000, help='instructions of one guest (default: 50000)')
     options = parser.parse_args()
     begin = time.time()
     ours, theirs = multiprocessing.Pipe()

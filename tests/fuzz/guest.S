@@ -1,5 +1,5 @@
 # Executes random bytes in the mode MODE, again and again: each exception enters a handler in ring 0 which shuffles the registers and goes back to
-# another place of the random code. Assembled with MODE and PAGING defined; entered at 8000h in flat protected mode. What lies from 10000h on is random:
+# another place of the random code; so does a timer, in case that it loops. Assembled with MODE and PAGING defined; entered at 8000h in flat protected mode. What lies from 10000h on is random:
 # page tables, register values, code (__main__.py).
 #
 #    MODE 0 ring 0, 32 bit; 1 ring 0, 16 bit; 2 ring 3, 32 bit; 3 ring 3, 16 bit; 4 virtual-8086; 5 real
@@ -23,7 +23,16 @@ _start: cld
         mov     $STACK, %esp
         lgdt    gdt_pointer
         ljmp    $8, $1f
-1:
+1:      mov     %cr0, %eax
+        or      $0x20, %eax             # NE: an x87 exception is one
+        mov     %eax, %cr0
+        mov     $ports, %esi            # interrupt controllers and timer
+5:      movzbl  (%esi), %edx
+        mov     1(%esi), %al
+        out     %al, %dx
+        add     $2, %esi
+        cmp     $ports_end, %esi
+        jne     5b
         .if MODE == 5
         jmp     to_real
         .endif
@@ -124,6 +133,8 @@ again:  # all that random code in ring 0 may have changed and that is needed her
         mov     %eax, %es
         mov     %eax, %ss
         mov     $STACK, %esp
+        mov     $0x20, %al
+        out     %al, $0x20              # the end of the timer's interrupt, if it was that
         lidt    idt_pointer
         lgdt    gdt_pointer
         .if MODE < 2
@@ -174,14 +185,14 @@ again:  # all that random code in ring 0 may have changed and that is needed her
         .endif
         mov     28(%eax), %edx
         .if MODE == 4
-        and     $0x43dd5, %edx          # AC, IOPL, arithmetic flags, TF; IF is clear
-        or      $0x20002, %edx
+        and     $0x43dd5, %edx          # AC, IOPL, arithmetic flags, TF, and IF
+        or      $0x20202, %edx
         .elseif MODE >= 2
         and     $0x44dd5, %edx          # without IOPL
-        or      $2, %edx
+        or      $0x202, %edx
         .else
         and     $0xcd5, %edx
-        or      $2, %edx
+        or      $0x202, %edx
         .endif
         pushl   %edx
         .if MODE == 4
@@ -252,6 +263,8 @@ again_real:
         mov     %ax, %ds
         mov     %ax, %ss
         mov     $0xf000, %sp
+        mov     $0x20, %al
+        out     %al, $0x20
         mov     %cr0, %eax
         and     $0xf1, %al
         mov     %eax, %cr0
@@ -262,7 +275,7 @@ again_real:
         add     $1013904223, %eax
         mov     %eax, SEED - 0x8000
         shr     $8, %eax
-        mov     %ax, %si
+        pushw   %ax                     # where, for later
         shr     $12, %eax
         and     $63, %ax
         shl     $5, %ax
@@ -273,10 +286,12 @@ again_real:
         mov     8(%bp), %edx
         mov     12(%bp), %ebx
         mov     24(%bp), %edi
-        pushw   28(%bp)
-        andw    $0x0cd5, -2(%bp)
-        pushw   $CODE >> 4
+        mov     28(%bp), %si
+        and     $0xcd5, %si
+        or      $0x202, %si
         push    %si
+        pushw   $CODE >> 4
+        pushw   0xeffe
         mov     %ax, %es
         pushw   $CODE >> 4
         popw    %ds
@@ -301,6 +316,10 @@ gdt_end:
 gdt_pointer:
         .word   gdt_end - gdt - 1
         .long   gdt
+        # port and value: vectors from 20h and 28h, only the timer; a tick each 2.5 microseconds
+ports:  .byte   0x20, 0x11, 0x21, 0x20, 0x21, 4, 0x21, 1, 0x21, 0xfe, 0xa0, 0x11, 0xa1, 0x28, 0xa1, 2, 0xa1, 1, 0xa1, 0xff
+        .byte   0x43, 0x34, 0x40, 3, 0x40, 0
+ports_end:
 idt_pointer:
         .word   0x7ff
         .long   idt
