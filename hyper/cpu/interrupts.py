@@ -144,6 +144,8 @@ def deliver_vm86(system, vector, return_eip):
 def deliver(system, vector, kind, error, return_eip):
     """Go to the handler of an event; `kind` as in hyper.vmx.events, `error` its code or NO_ERROR_CODE. A fault on the way leaves the state unchanged."""
     monitor.forget(system)
+    if system.cr0 & CR0_PE == 0:
+        error = faults.NO_ERROR_CODE        # real mode has none
     system.vectoring = events.information(vector, kind, error != faults.NO_ERROR_CODE)
     system.vectoring_error = max(error, 0)
     if system.cr0 & CR0_PE:

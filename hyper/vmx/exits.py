@@ -7,7 +7,7 @@ STOP_VMEXIT; that the VMCS's host state is valid was checked at the entry. If gu
 from hyper.board import raw
 from hyper.cpu import faults, flags, monitor
 from hyper.cpu.mode import ES, CS, SS, DS, FS, GS, LDTR, TR
-from hyper.cpu.mmu import uses_pae
+from hyper.cpu.mmu import CR0_PE, uses_pae
 from hyper.cpu.system import STOP_SHUTDOWN, STOP_VMEXIT, AR_UNUSABLE
 from hyper.vmx import controls, events, intercepts, msr_areas, reasons, vmcs
 
@@ -34,7 +34,7 @@ def intercept(system, abort):
 def exception(system, vector, kind, error, qualification):
     """The exit of an exception: kind as in `events`; error: the code or faults.NO_ERROR_CODE; qualification: the linear address for #PF, what DR6 would
     get for #DB, else 0."""
-    has_error = error != faults.NO_ERROR_CODE
+    has_error = error != faults.NO_ERROR_CODE and system.cr0 & CR0_PE != 0      # real mode has none (27.2.2)
     length = system.instruction_length if events.has_length(kind) else 0
     vm_exit(system, reasons.EXCEPTION_OR_NMI, qualification, length, events.information(vector, kind, has_error), error if has_error else 0)
 

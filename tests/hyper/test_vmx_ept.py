@@ -1,10 +1,11 @@
 """Extended page tables (SDM vol. 3, 28.2)."""
 import pytest
 
+from hyper.cpu import faults
 from hyper.cpu.faults import Intercept
 from hyper.cpu.mmu import READ, WRITE, FETCH
-from hyper.vmx import controls, fields
-from vmx_parts import WITH_EPT, EPT_TABLES, DIRECTORY, make, make_with_guest, enter
+from hyper.vmx import controls, events, fields, reasons
+from vmx_parts import WITH_EPT, CODE, EPT_TABLES, DIRECTORY, make, make_with_guest, enter
 
 PML4, PDPT, PD, PT = [EPT_TABLES + k * 0x1000 for k in range(4)]
 WRITE_BACK = 6 << 3
@@ -134,3 +135,39 @@ def test_the_ept_translates_only_while_the_guest_runs():
     assert vmx.system.ept is vmx.ept
     exits.triple_fault(vmx.system)
     assert vmx.system.ept is None
+
+
+def real_mode_guest(mapped):
+    """An unrestricted guest in real mode at 20000 with its stack at 30000, whose first instruction is beyond the end of DS; so many pages are mapped,
+    one to one."""
+    vmx = make_with_guest(WITH_EPT, processor=controls.ACTIVATE_SECONDARY_CONTROLS, secondary=controls.ENABLE_EPT | controls.UNRESTRICTED_GUEST)
+    w = vmx.memory.write64
+    w(PML4, PDPT | 7)
+    w(PDPT, PD | 7)
+    w(PD, PT | 7)
+    for page in range(mapped):
+        w(PT + page * 8, page << 12 | WRITE_BACK | 7)
+    vmx.vmwrite(fields.EPT_POINTER, PML4 | 0x1e)
+    vmx.vmwrite(fields.GUEST_CR0, 0x30)
+    for segment in range(6):
+        selector = 0x2000 if segment == 1 else 0x3000
+        vmx.vmwrite(fields.GUEST_ES_SELECTOR + 2 * segment, selector)
+        vmx.vmwrite(fields.GUEST_ES_BASE + 2 * segment, selector << 4)
+        vmx.vmwrite(fields.GUEST_ES_LIMIT + 2 * segment, 0xffff)
+        vmx.vmwrite(fields.GUEST_ES_ACCESS + 2 * segment, 0x9b if segment == 1 else 0x93)
+    vmx.vmwrite(fields.GUEST_RIP, 0)
+    vmx.vmwrite(fields.GUEST_RSP, 0x100)
+    vmx.vmwrite(fields.GUEST_IDTR_LIMIT, 0x3ff)
+    vmx.memory.write_bytes(CODE, '\xa3\xff\xff')       # mov %ax, 0xffff
+    return vmx
+
+
+@pytest.mark.parametrize('mapped, bitmap, reason, field', [
+    (256, 1 << faults.GP, reasons.EXCEPTION_OR_NMI, fields.EXIT_INTERRUPTION_INFORMATION),
+    (CODE + 0x1000 >> 12, 0, reasons.EPT_VIOLATION, fields.IDT_VECTORING_INFORMATION)])
+def test_an_exit_of_an_exception_in_real_mode_tells_no_error_code(mapped, bitmap, reason, field):
+    vmx = real_mode_guest(mapped)
+    vmx.vmwrite(fields.EXCEPTION_BITMAP, bitmap)
+    vmx.enter(True)
+    assert vmx.vmread(fields.EXIT_REASON) == reason
+    assert vmx.vmread(field) == 1 << 31 | events.HARDWARE_EXCEPTION << 8 | faults.GP
