@@ -54,6 +54,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
                             repeated. Words: ro (read-only), snapshot (changes are forgotten), ide (the default), virtio,
                             cdrom (an ISO image)
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
+  --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
+                            and keyboard are the console
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -94,6 +96,7 @@ class DomainOptions(object):
 
     def __init__(self, image):
         self.image = image
+        self.firmware = False           # the image is the machine's firmware
         self.mode = NATIVE
         self.mmu = VTLB
         self.mmu_given = False
@@ -309,6 +312,11 @@ class Parser(object):
             if domain.image != '':
                 raise UserError("--kernel: %s is the image already; give one of them" % domain.image)
             domain.image = self.value(word)
+        elif word == '--firmware':
+            if domain.image != '':
+                raise UserError("--firmware: %s is the image already; give one of them" % domain.image)
+            domain.image = self.value(word)
+            domain.firmware = True
         elif word == '--module' or word == '--initrd':
             domain.modules.append(self.value(word))
         elif word == '--disk':
@@ -357,7 +365,7 @@ class Parser(object):
         count = 0
         for domain in domains:
             if domain.image == '':
-                raise UserError("run: the image comes first, or after --kernel; see hyper --help")
+                raise UserError("run: the image comes first, or after --kernel or --firmware; see hyper --help")
             if domain.copies < 1 or domain.copies > MOST_COPIES:
                 raise UserError("--copies %d: must be from 1 to %d" % (domain.copies, MOST_COPIES))
             count += domain.copies
@@ -367,6 +375,8 @@ class Parser(object):
             if domain.interface != '' and domain.mode != PARA:
                 raise UserError("--interface %s: only a domain of --mode para has the choice; add that or leave it out"
                                 % domain.interface)
+            if domain.firmware and (domain.mode != NATIVE or domain.at >= 0 or len(domain.modules) > 0 or domain.append != ''):
+                raise UserError("--firmware: takes the bare machine; leave out --mode, --at, --module and --append")
             if domain.at >= 0 and domain.mode == PARA:
                 raise UserError("--at: a paravirtual image has its address in it; leave it out")
             self.check_disks(domain)

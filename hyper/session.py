@@ -12,7 +12,7 @@ from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
-from hyper.loader import detect
+from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
 from hyper.options import CDROM, EPT, FULL, MB
 from hyper.registers import SystemRegisters, dump
@@ -138,7 +138,11 @@ class Session(object):
             config = configs[0]
             self.machine = Machine(config.memory, model, world)
             self.machine.add_pc(config.sink, config.fittings)
-            self.machine.load(detect.load(config.image, config.boot_request(model)))
+            if options.domains[0].firmware:
+                self.machine.load(firmware.load(config.image))
+                self.machine.add_firmware(config.image.data, config.sink)
+            else:
+                self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:
             self.expectation.machine = self.machine
 

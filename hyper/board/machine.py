@@ -9,12 +9,13 @@ import time
 
 from rpython.rlib.objectmodel import we_are_translated
 
+from hyper.board import firmware
 from hyper.board.bus import Bus
 from hyper.board.clock import Clock, DeadlineListener, NEVER, Source, Timer
 from hyper.board.dma import Ram
 from hyper.board.fittings import BARE
 from hyper.board.memory import Memory
-from hyper.board.pc import PC
+from hyper.board.pc import COM1, PC
 from hyper.board.local_apic import ProcessorPins
 from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
@@ -286,6 +287,10 @@ class Machine(object):
         self.system.interrupts = PcInterrupts(self.pc)
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)
+
+    def add_firmware(self, data, sink):
+        """Gives the PC a ROM, and what else its firmware expects; the sink takes the firmware's own messages."""
+        firmware.add(self.pc, self.bus, data, sink, self.memory.size, COM1)
 
     def load(self, image):
         """Places an Image in memory and the processor at its entry."""

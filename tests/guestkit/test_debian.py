@@ -10,6 +10,7 @@ import time
 import pytest
 
 import debian
+from guestkit import Machine
 
 HYPER = pathlib.Path(os.environ.get('HYPER', debian.ROOT / 'bin' / 'hyper'))
 MODES = {
@@ -25,7 +26,7 @@ modes = pytest.mark.parametrize('mode', sorted(MODES))
 def image(package, pattern):
     if not HYPER.exists():
         pytest.skip(f'{HYPER} is not built: run make')
-    return debian.find(package, 'boot/' + pattern)
+    return debian.find(package, pattern)
 
 
 def run_until(path, mode, words, pattern, seconds):
@@ -49,9 +50,25 @@ def run_until(path, mode, words, pattern, seconds):
     return text
 
 
+def test_seabios_reaches_its_boot_menu():
+    path = image('seabios', 'usr/share/seabios/bios.bin')
+    with Machine.from_words(['--firmware', str(path), '--memory', '16M', '--report', 'none']) as machine:
+        machine.run(output='Press ESC for boot menu', seconds=120)
+        machine.type('\x1b')
+        machine.run(output='Select boot device', seconds=120)
+        assert b'SeaBIOS (version' in machine.output and b'Select boot device' in machine.output
+
+
 @modes
 def test_memtest_completes_its_first_two_tests_without_errors(mode):
-    path = image('memtest86+', 'memtest86+ia32.bin')
+    path = image('memtest86+', 'boot/memtest86+ia32.bin')
     text = run_until(path, mode, ['--memory', '32M', '--append', 'console=ttyS0,115200 nopause'], rb'#(?:[2-9]|10) +\[', 300)
     assert b'Memtest86+ v' in text
+    assert not re.search(rb'Errors: *[1-9]', text)
+
+
+@pytest.mark.skipif('WHOLE_PASS' not in os.environ, reason='takes some minutes: make memtest')
+def test_memtest_completes_a_whole_pass_without_errors():
+    path = image('memtest86+', 'boot/memtest86+ia32.bin')
+    text = run_until(path, 'native', ['--memory', '8M', '--append', 'console=ttyS0,115200 nopause'], rb'Pass: +1', 3000)
     assert not re.search(rb'Errors: *[1-9]', text)

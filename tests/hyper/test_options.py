@@ -21,6 +21,14 @@ def test_an_image_alone_runs_natively_with_32_mb():
     assert options.timeout < 0 and options.instructions < 0 and options.report == 'text'
 
 
+def test_firmware_takes_the_place_of_the_image_on_a_bare_machine():
+    domain = parse(['--firmware', 'bios.bin', '--memory', '16M']).domains[0]
+    assert (domain.image, domain.firmware, domain.memory) == ('bios.bin', True, 16 * MB)
+    refused('kernel --firmware bios.bin', '--firmware', 'kernel')
+    refused('--firmware bios.bin --mode full', '--firmware', '--mode')
+    refused('--firmware bios.bin --module m', '--firmware', '--module')
+
+
 def test_every_option_is_understood():
     options = parse(['k', '--mode', 'full', '--mmu', 'ept', '--memory', '64M', '--append', 'a b', '--module', 'm1',
                      '--module', 'm2', '--timeout', '1.5', '--instructions', '1000', '--cpu', 'core2', '--at', '0x100000',
