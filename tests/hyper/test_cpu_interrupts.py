@@ -171,3 +171,10 @@ def test_cpuid_names_the_vendor_and_only_what_is_there():
     guest = run('xor %eax, %eax; cpuid; mov %ebx, 0x14000; mov %edx, 0x14004; mov %ecx, 0x14008; mov $1, %eax; cpuid; hlt')
     assert guest.memory.read_bytes(DATA, 12) == 'GenuineIntel'
     assert guest.edx & (1 << 0 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 11 | 1 << 15) == 0x8939 and guest.edx & (1 << 18 | 1 << 30) == 0
+
+
+def test_time_passes_in_a_long_repetition_so_that_a_timer_interrupts_it():
+    guest = Guest('mov $0xffffffff, %ecx; mov $0x80000000, %esi; sti; nop; rep lodsb; hlt')
+    Ticker(guest, 50000)
+    assert (guest.run().vector, guest.event().eip) == (0x20, CODE + 12)
+    assert 50000 <= 0xffffffff - guest.ecx < 60000 and guest.system.icount < 10

@@ -13,6 +13,7 @@ from hyper.cpu.mode import ES, CS, DS, TLB_INDEX, READ_TAG, WRITE_TAG, ADDEND, P
 from hyper.cpu.operations.base import Operation, Terminator
 
 MOVS, STOS, LODS, CMPS, SCAS = range(5)
+TIMED = 12              # log2: each time that so many elements are done, as many ns pass; or a long repetition would stop the clock
 REPEAT, REPEAT_EQUAL, REPEAT_NOT_EQUAL = 0, 1, 2
 
 
@@ -197,6 +198,8 @@ class RepeatedString(Terminator):
             self.compare_last(cpu, mode, done)
         advance_indices(cpu, kind, step(mode, size) * done, m)
         count -= done
+        if count >> TIMED != count + done >> TIMED:
+            mode.system.pass_time(1 << TIMED)
         cpu.regs[1] = (cpu.regs[1] & ~m & 0xffffffff) | count
         if count == 0:
             cpu.eip = self.next
