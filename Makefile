@@ -17,7 +17,7 @@ ENGINES := untranslated,O2,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
 
-.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) bench bench-peers bench-linux dist clean help
+.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) oracle fuzz memtest bench bench-peers bench-linux dist clean help
 
 all: demo                       ## sets up, translates, builds the guests and runs the demonstration
 
@@ -88,6 +88,21 @@ test-corpus: bin/hyper build/hyper-O2   ## the corpus of guest programs: untrans
 
 test-guestkit: bin/libhyper.so guests $(VENV3)/.ready   ## guestkit and whole guests on the native engine
 	@$(PY3) -m pytest -q -p no:cacheprovider tests/guestkit 2>&1 | tee build/$@.log
+
+# -- longer checks than those of make test
+
+COUNT := 1000000
+INSTRUCTIONS := 10000000
+SEED := 1
+
+oracle: bin/libhyper.so $(VENV3)/.ready         ## random snippets of each kind, a million, compared with the host's processor; COUNT=, SEED=
+	@$(PY3) -m tests.oracle --count $(COUNT) --seed $(SEED)
+
+fuzz: bin/libhyper.so $(VENV3)/.ready           ## random code in every mode, ten million instructions; INSTRUCTIONS=, SEED=
+	@$(PY3) -m tests.fuzz --instructions $(INSTRUCTIONS) --seed $(SEED)
+
+memtest: bin/hyper $(VENV3)/.ready              ## a whole pass of Debian's memtest86+, some minutes
+	@WHOLE_PASS=1 $(PY3) -m pytest -q -p no:cacheprovider tests/guestkit/test_debian.py -k whole_pass
 
 # -- measuring and packing
 

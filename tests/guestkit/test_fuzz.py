@@ -1,0 +1,11 @@
+"""Random code in every mode, a short run (tests/fuzz; make fuzz is the long one)."""
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def test_any_bytes_are_executed_or_refused_in_every_mode():
+    done = subprocess.run([sys.executable, '-m', 'tests.fuzz', '--instructions', '400000'], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert 'instructions' in done.stdout
