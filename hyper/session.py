@@ -138,9 +138,9 @@ class Session(object):
             config = configs[0]
             self.machine = Machine(config.memory, model, world)
             self.machine.add_pc(config.sink, config.fittings)
-            if options.domains[0].firmware:
+            if self.options.domains[0].firmware:
                 self.machine.load(firmware.load(config.image))
-                self.machine.add_firmware(config.image.data, config.sink)
+                self.machine.add_firmware(config.image.data)
             else:
                 self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:

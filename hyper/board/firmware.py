@@ -1,5 +1,5 @@
-"""What a machine has for its own firmware: the ROM below 4 GB, the debug console, and the configuration device by which QEMU's machines tell firmware
-what they are (docs/specs/fw_cfg in QEMU's sources; "selector" and "data" are its names). SeaBIOS knows all of it.
+"""What a machine has for its own firmware: the ROM below 4 GB, and the configuration device by which QEMU's machines tell firmware what they are
+(docs/specs/fw_cfg in QEMU's sources; "selector" and "data" are its names). SeaBIOS knows it.
 
 The ROM's last part lies in RAM below 1 MB too, where the chip set shadows it. The processor begins there: code is fetched only from RAM.
 """
@@ -7,8 +7,6 @@ from hyper.board.bus import Device
 from hyper.board.pci import SUBSYSTEM, SUBSYSTEM_VENDOR
 
 TOP = 1 << 32
-DEBUG_PORT = 0x402              # a byte for the console; reads give DEBUG_PRESENT
-DEBUG_PRESENT = 0xe9
 SELECTOR = 0x510                # 16 bits: which item; its bytes are then read one by one at DATA
 DATA = 0x511
 
@@ -46,19 +44,6 @@ class Rom(Device):
             if 0 <= at < len(self.data):
                 value |= ord(self.data[at]) << 8 * k
         return value
-
-
-class DebugConsole(Device):
-    _immutable_fields_ = ['sink']
-
-    def __init__(self, sink):
-        self.sink = sink
-
-    def read_port(self, port, size):
-        return DEBUG_PRESENT
-
-    def write_port(self, port, size, value):
-        self.sink.write_byte(value)
 
 
 class FirmwareConfig(Device):
@@ -106,10 +91,9 @@ class FirmwareConfig(Device):
         return 0
 
 
-def add(pc, bus, data, sink, memory_size, serial_port):
+def add(pc, bus, data, memory_size, serial_port):
     """Give a PC the ROM and the rest; SeaBIOS gets the serial port for its console."""
     Rom(data).connect(bus)
-    bus.add_ports(DEBUG_PORT, DEBUG_PORT, DebugConsole(sink))
     config = FirmwareConfig(memory_size)
     config.add_file(SERIAL_CONSOLE, little_endian(serial_port, 8))
     config.connect(bus)

@@ -288,9 +288,9 @@ class Machine(object):
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)
 
-    def add_firmware(self, data, sink):
-        """Gives the PC a ROM, and what else its firmware expects; the sink takes the firmware's own messages."""
-        firmware.add(self.pc, self.bus, data, sink, self.memory.size, COM1)
+    def add_firmware(self, data):
+        """Gives the PC a ROM, and what else its firmware expects."""
+        firmware.add(self.pc, self.bus, data, self.memory.size, COM1)
 
     def load(self, image):
         """Places an Image in memory and the processor at its entry."""

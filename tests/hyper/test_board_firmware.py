@@ -1,10 +1,10 @@
-"""What a machine with its own firmware has: the ROM at both places, QEMU's configuration device, the debug console, and the processor as after reset."""
+"""What a machine with its own firmware has: the ROM at both places, QEMU's configuration device, and the processor as after reset."""
 import struct
 
 import pytest
 
 from board_parts import Collector
-from hyper.board.firmware import DATA, DEBUG_PORT, ITEM_DIRECTORY, ITEM_SIGNATURE, SELECTOR
+from hyper.board.firmware import DATA, ITEM_DIRECTORY, ITEM_SIGNATURE, SELECTOR
 from hyper.board.machine import Machine, World
 from hyper.cpu import models
 from hyper.errors import UserError
@@ -18,10 +18,9 @@ ROM = ''.join([chr(k >> 8 & 0xff) for k in range(256 * KB - 16)]) + '\xb8\x34\x1
 class Parts(object):
     def __init__(self, rom=ROM):
         self.machine = Machine(2 * MB, models.find(''), World())
-        self.console = Collector()
-        self.machine.add_pc(self.console)
+        self.machine.add_pc(Collector())
         self.machine.load(firmware.load(ImageFile('rom', rom)))
-        self.machine.add_firmware(rom, self.console)
+        self.machine.add_firmware(rom)
         self.bus = self.machine.bus
 
     def item(self, selector, size):
@@ -59,14 +58,6 @@ def test_the_directory_names_the_serial_console():
     count, size, selector, reserved, name = struct.unpack('>IIHH56s', parts.item(ITEM_DIRECTORY, 68))
     assert (count, size, name.rstrip('\0')) == (1, 8, 'etc/sercon-port')
     assert struct.unpack('<Q', parts.item(selector, size)) == (0x3f8,)
-
-
-def test_the_debug_console_tells_that_it_is_there_and_prints():
-    parts = Parts()
-    assert parts.bus.read_port(DEBUG_PORT, 1) == 0xe9
-    for c in 'hello':
-        parts.bus.write_port(DEBUG_PORT, 1, ord(c))
-    assert parts.console.text == 'hello'
 
 
 @pytest.mark.parametrize('size', [0, 1, 64 * KB - 1, 64 * KB + 512, 17 * MB])
