@@ -125,7 +125,7 @@ def test_several_domains_have_their_names_before_each_line(capfd):
 
 @pytest.mark.parametrize('words, said', [
     (['run', '/nowhere/kernel'], 'cannot be read'),
-    (['run', '--mode'], 'the image comes first'),
+    (['run', '--mode', 'full'], 'the image comes first'),
     (['run', 'x', '--mode'], 'see guestkit run --help'),
     (['run', 'x', '--colour', 'red'], '--colour: no such option'),
     (['run', 'x', '--memory', 'lots'], 'not a size'),
@@ -174,7 +174,7 @@ def test_the_image_may_come_as_kernel_with_initrd_and_the_run_may_end_with_an_ex
     words = ['run', '--append', 'there', '--initrd', str(tmp_path / 'initrd'), '--kernel', hello, '--report', 'none']
     assert guestkit(*words) == (0, 'hello there\n', '')
     assert guestkit(*words, '--expect', 'lo th') == (0, 'hello th', '')
-    status, output, errors = guestkit(*words, '--expect', 'nowhere')
+    status, output, errors = guestkit(*words[:-2], '--expect', 'nowhere')
     assert (status, output) == (1, 'hello there\n') and '--expect nowhere: no console printed it' in errors
 
 
