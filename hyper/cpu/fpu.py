@@ -8,13 +8,13 @@ MXCSR is not in the image but a field, which a trace reads only once.
 from hyper.board import raw
 
 CONTROL, STATUS, TAGS, OPCODE, IP, CS, DP, DS = 0, 2, 4, 6, 8, 12, 16, 20      # FCW FSW FTW FOP FIP FCS FDP FDS
-MXCSR, MXCSR_MASK, REGISTERS, XMM = 24, 28, 32, 160
+MXCSR, REGISTERS, XMM = 24, 32, 160
 REGISTER, EXPONENT = 16, 8      # bytes of a slot; where its sign and exponent lie
 SIZE = 512
 OPERAND = 416           # what an x87 instruction stores, in the part of the image that is left to software
 SCRATCH_SIZE = 32               # behind the image: operands that have no place of their own
 
-CONTROL_INITIAL, CONTROL_RESET, MXCSR_INITIAL, MXCSR_DEFINED = 0x37f, 0x40, 0x1f80, 0xffff
+CONTROL_INITIAL, CONTROL_RESET, MXCSR_INITIAL = 0x37f, 0x40, 0x1f80
 TOP, TOP_SHIFT = 0x3800, 11
 ALL_VALID = 0xff
 
@@ -33,7 +33,6 @@ class FPU(object):
         raw.store16(self.image, CONTROL, CONTROL_RESET)
         raw.store8(self.image, TAGS, ALL_VALID)
         self.mxcsr = MXCSR_INITIAL
-        raw.store32(self.image, MXCSR_MASK, MXCSR_DEFINED)
 
     def initialize(self):
         """FNINIT: the registers keep their contents, and are empty."""

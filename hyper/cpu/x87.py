@@ -3,13 +3,14 @@ hyper.cpu.fpu; all else is in C, see hyper.cpu.operations.x87_functions."""
 from hyper.board import raw
 from hyper.cpu import fpu
 from hyper.cpu.faults import Freeze, GP, GuestFault, MF
-from hyper.cpu.fpu import CONTROL, DP, DS, EXPONENT, IP, MXCSR, MXCSR_DEFINED, OPCODE, REGISTER, REGISTERS, STATUS, TAGS, XMM
+from hyper.cpu.fpu import CONTROL, DP, DS, EXPONENT, IP, MXCSR, OPCODE, REGISTER, REGISTERS, STATUS, TAGS, XMM
 
 EXCEPTIONS, SUMMARY, BUSY, CONDITIONS_AND_TOP = 0x3f, 0x80, 0x8000, 0x7f00
 CONTROL_DEFINED, CONTROL_ONES, OPCODE_DEFINED = 0x1f3f, 0x40, 0x7ff
 VALID, ZERO, SPECIAL, EMPTY = range(4)          # of the tag word
 M32 = 0xffffffff
 CR0_PE, CR0_NE, CR4_OSFXSR = 1 << 0, 1 << 5, 1 << 9
+DENORMALS_ARE_ZEROS = 1 << 6    # of MXCSR
 WORDS_OF_ENVIRONMENT, STACK = 7, 80             # FSTENV; what FSAVE stores behind it, in bytes
 
 
@@ -216,7 +217,8 @@ def save_extended(mode, at, segment):
         elif size == XMM:
             continue
         else:
-            word = MXCSR_DEFINED << 32 | mode.system.fpu.mxcsr
+            mask = mode.system.model.mxcsr_mask()
+            word = (mask if mask & DENORMALS_ARE_ZEROS else 0) << 32 | mode.system.fpu.mxcsr
         if place >= 0:
             raw.store64(mode.storage, place + k, word)
         else:
@@ -235,7 +237,7 @@ def restore_extended(mode, at, segment):
         words.append(mode.load64((at + k) & M32, segment))
     if size != XMM:
         mxcsr = words[MXCSR >> 3] & M32
-        if mxcsr & ~MXCSR_DEFINED:
+        if mxcsr & ~mode.system.model.mxcsr_mask():
             raise GuestFault(GP, 0)
         mode.system.fpu.mxcsr = mxcsr
     raw.store16(image, STATUS, words[0] >> 16 & 0xffff)

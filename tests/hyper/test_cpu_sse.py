@@ -143,6 +143,13 @@ def test_reserved_bits_of_mxcsr_cannot_be_set():
     assert vector('movl $0x1fc0, 0x14000\nldmxcsr 0x14000', model='pentium-3') == faults.GP
 
 
+def test_fxsave_tells_which_bits_of_mxcsr_there_are():
+    for model, mask in [('pentium-3', 0), ('core2duo', 0xffff)]:
+        guest = SSEGuest('fxsave 0x14000', model=model)
+        assert guest.run() is None and guest.memory.read32(0x1401c) == mask
+        assert vector('fxsave 0x14000\nmovl $0x1fc0, 0x14018\nfxrstor 0x14000', model=model) == (None if mask else faults.GP)
+
+
 @pytest.mark.parametrize('source, wants', [
     ('movaps 0x14008, %xmm0', True), ('movaps %xmm0, 0x14008', True), ('paddb 0x14004, %xmm0', True), ('addps 0x14001, %xmm0', True),
     ('movntps %xmm0, 0x14008', True), ('sqrtpd 0x14008, %xmm0', True), ('pshufd $1, 0x14008, %xmm0', True), ('palignr $1, 0x14008, %xmm0', True),

@@ -77,6 +77,10 @@ class Model(object):
         number = version.eax >> 4 & 15 | version.eax >> 12 & 0xf0
         self.has_whole_tsc = self.family > 6 or (self.family == 6 and number >= 0xe)      # SDM vol. 3, 17.17.3
 
+    def mxcsr_mask(self):
+        """The bits of MXCSR that exist. Denormals-are-zeros came with SSE2, and only processors that have it tell of this in FXSAVE."""
+        return 0xffff if self.features & SSE2 else 0xffbf
+
     def cpuid(self, number, subleaf):
         """The Answer to a leaf. One above the highest of its range is answered as the highest basic one (SDM vol. 2, CPUID)."""
         if number > self.highest and (number < FIRST_EXTENDED or number > self.highest_extended):

@@ -4,7 +4,6 @@ from rpython.rlib.jit import dont_look_inside
 from hyper.board import raw
 from hyper.cpu import fpu, x87
 from hyper.cpu.faults import GuestFault, GP, NM, UD, XM
-from hyper.cpu.models.model import SSE2
 from hyper.cpu.operations.sse.arithmetic import UNMASKED
 
 EM, TS = 1 << 2, 1 << 3                         # CR0
@@ -45,13 +44,8 @@ def note(system, flags):
         raise GuestFault(XM if system.cr4 & OSXMMEXCPT else UD)
 
 
-def mxcsr_mask(model):
-    """The bits of MXCSR that exist: denormals-are-zeros came with SSE2."""
-    return 0xffff if model.features & SSE2 else 0xffbf
-
-
 @dont_look_inside
 def load_mxcsr(system, value):
-    if value & ~mxcsr_mask(system.model):
+    if value & ~system.model.mxcsr_mask():
         raise GuestFault(GP, 0)
     system.fpu.mxcsr = value
