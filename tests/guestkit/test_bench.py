@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from conftest import HYPER, ROOT
-from guestkit.bench import command, guests, limits, operations, plot, round_trips, show, tables, workloads
+from guestkit.bench import command, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
 from guestkit.bench.child import BenchError, run, run_hyper
 from guestkit.bench.lines import Lines, Round, steady
 from guestkit.bench.operations import Cost
 from guestkit.build import build_guests
+from guestkit.linux.boot import Linux
 
 
 def script(tmp_path, name, text):
@@ -221,3 +222,38 @@ def test_many_domains_run_in_one_process(built):
 def test_the_command_that_qemu_is_given_boots_the_same_kernel(built):
     words = guests.Setup(HYPER, None, built).qemu(workloads.append_for('sieve', 1.0))
     assert str(built / 'kernel-bare.elf') in words and str(built / 'bench.img') in words and 'init=/bin/work sieve:60' in words
+
+
+# -- Linux
+
+ANSWERS = 'sleep 0.1; echo bench boot 1 0; echo begin sort; sleep 0.1; echo bench sort 1 0 %s\n'
+REPORT = 'echo \'{"instructions": 5000000, "domains": [{"exits": {"HLT": 7}}]}\' > "${@: -1}"\n'      # the last word is the report's file
+
+
+def test_linux_is_timed_from_the_start_of_the_program_to_the_shell_and_then_each_work(tmp_path, monkeypatch):
+    hyper = script(tmp_path, 'hyper', ANSWERS % 'abc' + REPORT)
+    script(tmp_path, 'qemu-system-i386', 'sleep 0.3\n' + ANSWERS % 'abc' + 'exit 1\n')
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    files = Linux(tmp_path / 'vmlinuz', tmp_path / 'initrd', tmp_path / 'map')
+    data = linux.measure(hyper, files, ['sort'], [guests.NATIVE], 1, True, lambda text: None)
+    assert 0.1 <= data['work']['boot']['native'] < data['work']['boot']['qemu'] and data['work']['boot']['qemu'] >= 0.4
+    assert data['work']['sort']['native'] >= 0.1 and data['exits'] == {'native': {'HLT': 7}} and data['instructions'] == {'native': 5000000}
+    assert data['geomean']['native'] == pytest.approx(data['work']['sort']['qemu'] / data['work']['sort']['native'])
+    text = show.linux_text({**data, 'kernel': 'vmlinuz'})
+    assert 'to the shell' in text and 'as fast as QEMU' in text and '7 hlt' in text
+
+
+def test_linux_must_come_to_the_same_results_everywhere(tmp_path, monkeypatch):
+    hyper = script(tmp_path, 'hyper', ANSWERS % 'abc' + REPORT)
+    script(tmp_path, 'qemu-system-i386', ANSWERS % 'xyz')
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    files = Linux(tmp_path / 'vmlinuz', tmp_path / 'initrd', tmp_path / 'map')
+    with pytest.raises(BenchError, match='sort: different results: abc, xyz'):
+        linux.measure(hyper, files, ['sort'], [guests.NATIVE], 1, True, lambda text: None)
+    with pytest.raises(BenchError, match='gzip: not measured'):
+        linux.measure(hyper, files, ['sort', 'gzip'], [guests.NATIVE], 1, False, lambda text: None)
+
+
+def test_the_script_in_linux_does_each_work_between_two_lines():
+    text = linux.script(['sort', 'fork_exec'])
+    assert text.startswith('echo bench boot 1 0\necho begin sort\n') and text.count('echo begin') == 2 and '/bin/busybox true' in text
