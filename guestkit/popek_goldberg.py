@@ -39,14 +39,16 @@ REASONS = {
     'SGDT': ('stores GDTR in any ring', "the table is the hypervisor's", 'the hypervisor has its table at the same place', OWN_REGISTER),
     'SIDT': ('stores IDTR in any ring', "the table is the hypervisor's", 'the hypervisor has its table at the same place', OWN_REGISTER),
     'SLDT': ('stores the selector of the LDT in any ring', "the selector is the hypervisor's", 'neither kernel has an LDT', OWN_REGISTER),
-    'SMSW': ('stores the low part of CR0 in any ring', "CR0 is the hypervisor's, with bits that a kernel did not set", 'the hypervisor has set the same bits',
-             'VT-x answers from the guest\'s CR0 and its read shadow'),
+    'SMSW': ('stores the low part of CR0 in any ring', "CR0 is the hypervisor's, with bits that a kernel did not set",
+             'the hypervisor has set the same bits', 'VT-x answers from the guest\'s CR0 and its read shadow'),
     'PUSHF': ('stores IF and IOPL in any ring', "the flags are the processor's, not the virtual ones", 'programs run with interrupts on and IOPL 0',
               "the guest's flags are the processor's"),
     'POPF': ('leaves IF and IOPL alone in an outer ring, and does not trap', "the flags are the processor's, not the virtual ones",
              'nothing has changed, and nobody has noticed', 'nothing has changed, as natively'),
-    'LAR': ('reads the rights of any visible descriptor', "the descriptors are the hypervisor's", 'as many are visible, with the same rights', OWN_TABLES),
-    'LSL': ('reads the limit of any visible descriptor', "the limit ends below the hypervisor's area", 'as many are visible, with the same limit', OWN_TABLES),
+    'LAR': ('reads the rights of any visible descriptor', "the descriptors are the hypervisor's", 'as many are visible, with the same rights',
+            OWN_TABLES),
+    'LSL': ('reads the limit of any visible descriptor', "the limit ends below the hypervisor's area", 'as many are visible, with the same limit',
+            OWN_TABLES),
     'VERR/VERW': ('tell which descriptors can be read and written', "the descriptors are the hypervisor's", 'as many can be', OWN_TABLES),
     'POP': ('loads a segment by the ring it is executed in', LENT_SELECTOR, SAME_SELECTOR, OWN_TABLES),
     'PUSH': ('stores a selector, with its ring', LENT_SELECTOR, SAME_SELECTOR, OWN_TABLES),
@@ -55,7 +57,8 @@ REASONS = {
     'INT': ('goes through a gate of the IDT by its privilege', "the gates are the hypervisor's", 'only the gate of system calls is open to programs',
             'the guest has an IDT of its own'),
     'RET': ('loads CS by the ring it is executed in', LENT_SELECTOR, SAME_SELECTOR, OWN_TABLES),
-    'STR': ('stores the selector of the task in any ring', "the task is the hypervisor's", 'the hypervisor has its task at the same place', OWN_REGISTER),
+    'STR': ('stores the selector of the task in any ring', "the task is the hypervisor's", 'the hypervisor has its task at the same place',
+            OWN_REGISTER),
     'MOV': ('stores a selector, with its ring', LENT_SELECTOR, SAME_SELECTOR, OWN_TABLES),
 }
 
@@ -116,8 +119,8 @@ class Observation:
 
     def reason(self, verdict, mode):
         why, lent, same, own = REASONS[self.name]
-        return {TRUE: why, SAME: same if mode == PARA.name else own, LEAK: lent, DIFFERENT: 'neither what a program sees natively nor what the processor has',
-                TRAP: 'it is refused'}[verdict]
+        return {TRUE: why, SAME: same if mode == PARA.name else own, LEAK: lent, TRAP: 'it is refused',
+                DIFFERENT: 'neither what a program sees natively nor what the processor has'}[verdict]
 
 
 def parse(output):

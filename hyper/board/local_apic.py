@@ -1,8 +1,8 @@
-"""The local APIC of a processor (xAPIC; SDM vol. 3, chapter 10): its own interrupts by priority, a timer, messages to itself, and the two pins LINT0 and
-LINT1, to which the board connects the PICs and NMI.
+"""The local APIC of a processor (xAPIC; SDM vol. 3, chapter 10): its own interrupts by priority, a timer, messages to itself, and the two pins LINT0
+and LINT1, to which the board connects the PICs and NMI.
 
-It is the only one on its bus: messages to others find nobody. The timer's clock is that of machine time, a tick a nanosecond. After power-on it stands as
-firmware leaves it, in virtual wire mode: enabled, the PICs' interrupts pass through LINT0 (ExtINT), NMI comes by LINT1.
+It is the only one on its bus: messages to others find nobody. The timer's clock is that of machine time, a tick a nanosecond. After power-on it
+stands as firmware leaves it, in virtual wire mode: enabled, the PICs' interrupts pass through LINT0 (ExtINT), NMI comes by LINT1.
 """
 
 from hyper.board.bus import Device
@@ -36,7 +36,7 @@ LVT_WRITABLE = [VECTOR | MASKED | PERIODIC, VECTOR | MODE | MASKED, VECTOR | MOD
 
 SOFTWARE_ENABLE = 1 << 8        # of SPURIOUS
 SPURIOUS_WRITABLE = 0x3ff
-CLUSTER_MODEL, FLAT_MODEL = 0, 15
+FLAT_MODEL = 15                 # of DESTINATION_FORMAT; any other is the cluster model
 FIRST_VECTOR = 16               # lower ones are illegal
 # of ERROR_STATUS
 SEND_ACCEPT, SEND_ILLEGAL_VECTOR, RECEIVED_ILLEGAL_VECTOR, ILLEGAL_REGISTER = 1 << 2, 1 << 5, 1 << 6, 1 << 7
@@ -44,8 +44,8 @@ SEND_ACCEPT, SEND_ILLEGAL_VECTOR, RECEIVED_ILLEGAL_VECTOR, ILLEGAL_REGISTER = 1 
 VIRTUAL_WIRE_LINT0 = EXTERNAL << MODE_SHIFT
 VIRTUAL_WIRE_LINT1 = NMI << MODE_SHIFT
 
-PENTIUM, P6 = 5, 6
-CORE, NETBURST = 0xe, 15        # the first model number of the former; the family of the latter
+P6, NETBURST = 6, 15            # families
+CORE = 0xe                      # model number of the first of its kind
 
 
 class ProcessorPins(InterruptListener):
@@ -84,7 +84,8 @@ class ApicTimer(Timer):
 class LocalApic(Device):
     """`pic` has pending() and acknowledge() and drives LINT0, `pins` are the ProcessorPins, `model` says which processor's it is."""
 
-    _immutable_fields_ = ['bus', 'clock', 'pic', 'pins', 'timer', 'in_service', 'trigger_mode', 'request', 'lvt', 'version', 'last_entry', 'has_old_bus']
+    _immutable_fields_ = ['bus', 'clock', 'pic', 'pins', 'timer', 'in_service', 'trigger_mode', 'request', 'lvt', 'version', 'last_entry',
+                          'has_old_bus']
 
     widest = 4
 

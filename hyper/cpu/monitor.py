@@ -1,6 +1,7 @@
 """MONITOR and MWAIT (SDM vol. 2; vol. 3, 8.10.2): waiting until somebody stores to a line of memory, or for an event.
 
-MWAIT may always end early. It does if the line is not as it was at MONITOR, or if an event has been taken since, whose handler can have written to it.
+MWAIT may always end early. It does if the line is not as it was at MONITOR, or if an event has been taken since, whose handler can have written to
+it.
 """
 from rpython.rlib.jit import dont_look_inside
 

@@ -94,8 +94,8 @@ def test_an_instruction_that_the_model_lacks_is_undefined(name, instruction):
 @pytest.mark.parametrize('name', models.names())
 def test_bits_of_cr4_that_the_model_lacks_are_reserved(name):
     features = models.find(name).features
-    owners = [(0, m.VME), (1, m.VME), (2, m.TSC), (3, m.DE), (4, m.PSE), (5, m.PAE), (6, m.MCE), (7, m.PGE), (9, m.FXSR), (10, m.SSE), (11, 0), (12, 0),
-              (14, 0), (31, 0)]
+    owners = [(0, m.VME), (1, m.VME), (2, m.TSC), (3, m.DE), (4, m.PSE), (5, m.PAE), (6, m.MCE), (7, m.PGE), (9, m.FXSR), (10, m.SSE),
+              (11, 0), (12, 0), (14, 0), (31, 0)]
     for bit, feature in owners:
         event = on(name, 'mov $1 << %d, %%eax; mov %%eax, %%cr4; hlt' % bit)
         faulted = event is not None and event.vector == 13

@@ -1,8 +1,8 @@
 """Reads the data files beside this one, at translation time: the program holds the models, not the files.
 
 A file has the sections
-[model]: name, description, brand (it becomes leaves 80000002h to 80000004h), physical bits, counters and fixed counters (the MSRs that RDPMC reads, as
-first-last; without them there is no RDPMC), mcg capabilities (MSR 179h);
+[model]: name, description, brand (it becomes leaves 80000002h to 80000004h), physical bits, counters and fixed counters (the MSRs that RDPMC reads,
+as first-last; without them there is no RDPMC), mcg capabilities (MSR 179h);
 [cpuid]: `leaf = EAX EBX ECX EDX` or `leaf.subleaf = ...`, in hexadecimal, what the part answers;
 [msr]: `index = value writable ignored kind` or `first-last = ...`, those that are not architectural; words at the end may be missing, and without
 `writable` a write is #GP; see registers.py;
@@ -44,7 +44,7 @@ def read(name):
     mcg_capabilities = 0
     if parser.has_option('model', 'mcg capabilities'):
         mcg_capabilities = int(parser.get('model', 'mcg capabilities'), 16)
-    result.registers.update(r.architectural(result.features, result.extended_features, result.family, result.physical_bits, vmx_msrs, mcg_capabilities))
+    result.registers.update(r.architectural(result.features, result.family, result.physical_bits, vmx_msrs, mcg_capabilities))
     if parser.has_section('msr') and result.features & m.MSR:
         for key, value in parser.items('msr'):
             for index in indices(key):

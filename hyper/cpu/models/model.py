@@ -45,8 +45,8 @@ class Leaf(object):
 
 
 class Model(object):
-    """name: for --cpu; leaves: what CPUID says, already masked; physical_bits: width of a physical address; has_intel64: the part has 64-bit mode, here
-    without effect but for an opcode or two; counters, fixed_counters: the MSRs that RDPMC reads; vmx_msrs: MSRs 480h to 48Ch as signed 64-bit ints,
+    """name: for --cpu; leaves: what CPUID says, already masked; physical_bits: width of a physical address; has_intel64: the part has 64-bit mode,
+    here without effect but for an opcode or two; counters, fixed_counters: the MSRs that RDPMC reads; vmx_msrs: MSRs 480h to 48Ch as signed 64-bit ints,
     empty without VT-x; registers: its MSRs, by index.
 
     signature: CPUID 1 EAX, and EDX after reset; features, more_features: CPUID 1 EDX and ECX; extended_features: CPUID 80000001h EDX; has_rdpmc:

@@ -170,7 +170,7 @@ def writable(value, bits=ALL, ignored=0, kind=PLAIN):
     return Register(signed(value), True, signed(bits), signed(ignored), kind)
 
 
-def architectural(features, extended_features, family, physical_bits, vmx_msrs, mcg_capabilities):
+def architectural(features, family, physical_bits, vmx_msrs, mcg_capabilities):
     """The registers that go with features of CPUID, by index."""
     table = {}
     frames = (1 << physical_bits) - 0x1000

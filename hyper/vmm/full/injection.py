@@ -1,5 +1,5 @@
-"""Events for the guest: interrupts of its PICs and its local APIC, NMI, exceptions that the VMM reflects, and events whose delivery an exit has cut short
-(SDM vol. 3, 24.8.3 and 27.2.3)."""
+"""Events for the guest: interrupts of its PICs and its local APIC, NMI, exceptions that the VMM reflects, and events whose delivery an exit has cut
+short (SDM vol. 3, 24.8.3 and 27.2.3)."""
 from hyper.vmm.full.guest import BLOCKED_BY_MOV_SS, BLOCKED_BY_NMI, BLOCKED_BY_STI, FLAG_IF
 from hyper.vmm.full.reflected import DE, DF, GP, NO_ERROR, PF, SS, TS, NP
 from hyper.vmx import controls, fields
@@ -18,8 +18,8 @@ def is_contributory(vector):
 
 
 class Injector(object):
-    """`guest` is the GuestProcessor, `controller` has pending() and acknowledge(). After each exit `exited` must be called if the exit can have cut short
-    the delivery of an event; before each entry, `prepare`."""
+    """`guest` is the GuestProcessor, `controller` has pending() and acknowledge(). After each exit `exited` must be called if the exit can have cut
+    short the delivery of an event; before each entry, `prepare`."""
     _immutable_fields_ = ['guest', 'controller']
 
     def __init__(self, guest, controller):

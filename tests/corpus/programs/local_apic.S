@@ -1,5 +1,5 @@
-/* The local APIC and model-specific registers of a Core 2 Duo: what registers hold, which values are refused, priorities, messages, the timer; MONITOR, MWAIT
-   and RDPMC. Each value is printed, so that other machines can be compared with it: it boots by multiboot, too. A refused access prints a G.
+/* The local APIC and model-specific registers of a Core 2 Duo: what registers hold, which values are refused, priorities, messages, the timer;
+   MONITOR, MWAIT and RDPMC. Each value is printed, so that other machines can be compared with it: it boots by multiboot, too. A refused access prints a G.
 
    corpus: run --cpu core2duo */
 
