@@ -1,6 +1,6 @@
 """From bytes to the operations of the table: each form's operands and its class."""
 from hyper.cpu.models import model as models
-from hyper.cpu.operations.sse import compute, halves, move, scalar, system
+from hyper.cpu.operations.sse import compute, halves, move, quick, system
 from hyper.cpu.operations.sse.operands import General, InImage, InMemory, SCRATCH, mmx, xmm
 from hyper.cpu.operations.sse.table import BY_KEY, F2, F3, MAP_0F, MAP_0F3A, MMX, NP, P66, SSE, SSE3, key
 
@@ -18,13 +18,13 @@ def decode(d, map, opcode):
     kind = entry.target.kind
     name = entry.name
     if name in COMPARISONS:
-        return scalar.Compare(entry.number, xmm(d.reg), source, entry.source.size)
-    if name in scalar.KINDS:
-        return scalar.arithmetic(scalar.KINDS[name], entry.number, xmm(d.reg), source, entry.source.size)
+        return quick.Compare(entry.number, xmm(d.reg), source, entry.source.size)
+    if name in quick.KINDS:
+        return quick.arithmetic(quick.KINDS[name], entry.number, xmm(d.reg), source, entry.source.size)
     if name == 'CVTSI2SS' or name == 'CVTSI2SD':
-        return scalar.FromInteger(entry.number, xmm(d.reg), source, entry.target.size)
+        return quick.FromInteger(entry.number, xmm(d.reg), source, entry.target.size)
     if name == 'CVTSS2SD' or name == 'CVTSD2SS':
-        return scalar.Convert(entry.number, xmm(d.reg), source, entry.target.size)
+        return quick.Convert(entry.number, xmm(d.reg), source, entry.target.size)
     if d.mod == 3 and kind == 'V' and name in halves.KINDS:
         return halves.halves(halves.KINDS[name], xmm(d.reg), xmm(d.rm))
     if kind == 'G':

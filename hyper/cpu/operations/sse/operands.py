@@ -25,6 +25,10 @@ def load_real(storage, at, size):
     return raw.load_single(storage, at)
 
 
+def load_doubles(storage, at):
+    return raw.load_double(storage, at), raw.load_double(storage, at + 8)
+
+
 def store_real(storage, at, value, size):
     if size == 8:
         raw.store_double(storage, at, value)
@@ -48,6 +52,10 @@ class Source(object):
 
     def load_real(self, cpu, mode, size):
         """A double, or a single as a double, by its bytes."""
+        raise NotImplementedError
+
+    def load_doubles(self, cpu, mode):
+        """Both doubles of 16 bytes."""
         raise NotImplementedError
 
     def copy128(self, cpu, mode, to):
@@ -75,6 +83,9 @@ class InImage(Source):
 
     def load_real(self, cpu, mode, size):
         return load_real(mode.system.fpu.image, self.at, size)
+
+    def load_doubles(self, cpu, mode):
+        return load_doubles(mode.system.fpu.image, self.at)
 
     def copy128(self, cpu, mode, to):
         image = mode.system.fpu.image
@@ -141,6 +152,14 @@ class InMemory(Source):
         image = mode.system.fpu.image
         mode.load_bytes_slow(address, size, self.operand.check(), image, SCRATCH)
         return load_real(image, SCRATCH, size)
+
+    def load_doubles(self, cpu, mode):
+        address = self.address(cpu, mode, False)
+        if mode.reads(address, 16):
+            return load_doubles(mode.storage, mode.place(address))
+        image = mode.system.fpu.image
+        mode.load_bytes_slow(address, 16, self.operand.check(), image, SCRATCH)
+        return load_doubles(image, SCRATCH)
 
     def copy128(self, cpu, mode, to):
         address = self.address(cpu, mode, False)

@@ -1,4 +1,4 @@
-"""The scalar instructions that programs are full of, done in a trace: ADDSD and its kin, comparisons, conversions.
+"""The instructions that programs are full of, done in a trace: ADDSD and its kin, those on two doubles, comparisons, conversions.
 
 That is possible while MXCSR is `quick` and the numbers are ordinary: then no flag can change, and the host rounds as the guest does. Whatever is
 special goes to arithmetic.c. Singles are calculated in double and rounded once more, which gives what calculating in single gives: a double has more
@@ -9,11 +9,12 @@ import math
 from hyper.board import raw
 from hyper.cpu.flags import CC_FLAGS, set_flags, signed
 from hyper.cpu.operations.base import Operation
-from hyper.cpu.operations.sse.operands import load_real, store_real
+from hyper.cpu.operations.sse.operands import load_doubles, load_real, store_real
 from hyper.cpu.operations.sse.state import check_sse, note
 
 ADD, SUB, MUL, DIV, SQRT = range(5)
-KINDS = {'ADDSS': ADD, 'ADDSD': ADD, 'SUBSS': SUB, 'SUBSD': SUB, 'MULSS': MUL, 'MULSD': MUL, 'DIVSS': DIV, 'DIVSD': DIV, 'SQRTSS': SQRT, 'SQRTSD': SQRT}
+KINDS = {'ADDSS': ADD, 'ADDSD': ADD, 'SUBSS': SUB, 'SUBSD': SUB, 'MULSS': MUL, 'MULSD': MUL, 'DIVSS': DIV, 'DIVSD': DIV, 'SQRTSS': SQRT, 'SQRTSD': SQRT,
+         'ADDPD': ADD, 'SUBPD': SUB, 'MULPD': MUL, 'DIVPD': DIV}
 
 # rounding to nearest, nothing flushed to zero, every exception masked, inexactness reported already
 QUICK_MASK, QUICK = 0xffe0, 0x1fa0
@@ -62,8 +63,21 @@ class Arithmetic(Operation):
             note(mode.system, flags)
 
 
+def operands_fit(kind, a, b, size):
+    """Whether they are ordinary, and not a division by zero."""
+    return ordinary(a, size) and (abs(b) >= least(size) or kind != DIV and b == 0.0)
+
+
+def result_fits(kind, r, a, b, size):
+    """Whether ordinary operands have given a normal number, or a zero that is exact."""
+    magnitude = abs(r)
+    if magnitude >= least(size):
+        return magnitude <= most(size)
+    return r == 0.0 and (kind == ADD or kind == SUB or a == 0.0 or kind == MUL and b == 0.0)
+
+
 def _make(kind):
-    """The class of one operation."""
+    """The classes of one operation, for scalars and for two doubles."""
     class OfKind(Arithmetic):
         def execute(self, cpu, mode):
             system = mode.system
@@ -73,19 +87,32 @@ def _make(kind):
                 image = system.fpu.image
                 a = load_real(image, self.to, size)
                 b = self.source.load_real(cpu, mode, size)
-                if ordinary(a, size) and (abs(b) >= least(size) or kind != DIV and b == 0.0):
+                if operands_fit(kind, a, b, size):
                     r = value_of(kind, a, b)
-                    magnitude = abs(r)
-                    if magnitude >= least(size):
-                        if magnitude <= most(size):
-                            store_real(image, self.to, r, size)
-                            return
-                    elif r == 0.0 and (kind == ADD or kind == SUB or a == 0.0 or kind == MUL and b == 0.0):
+                    if result_fits(kind, r, a, b, size):
                         store_real(image, self.to, r, size)
                         return
             self.careful(cpu, mode)
 
-    return OfKind
+    class PairOfKind(Arithmetic):
+        def execute(self, cpu, mode):
+            system = mode.system
+            check_sse(system)
+            if system.fpu.mxcsr & QUICK_MASK == QUICK:
+                image = system.fpu.image
+                to = self.to
+                low, high = load_doubles(image, to)
+                other_low, other_high = self.source.load_doubles(cpu, mode)
+                if operands_fit(kind, low, other_low, 8) and operands_fit(kind, high, other_high, 8):
+                    r = value_of(kind, low, other_low)
+                    s = value_of(kind, high, other_high)
+                    if result_fits(kind, r, low, other_low, 8) and result_fits(kind, s, high, other_high, 8):
+                        raw.store_double(image, to, r)
+                        raw.store_double(image, to + 8, s)
+                        return
+            self.careful(cpu, mode)
+
+    return OfKind, PairOfKind
 
 
 class SquareRoot(Arithmetic):
@@ -103,11 +130,16 @@ class SquareRoot(Arithmetic):
         self.careful(cpu, mode)
 
 
-_CLASSES = [_make(kind) for kind in range(SQRT)] + [SquareRoot]
+_FORMS = [_make(kind) for kind in range(SQRT)]
+_SCALARS = [form[0] for form in _FORMS] + [SquareRoot]
+_PAIRS = [form[1] for form in _FORMS]
 
 
 def arithmetic(kind, number, to, source, size):
-    return _CLASSES[kind](number, to, source, size)
+    """For scalars of so many bytes; for two doubles if `size` is 16."""
+    if size == 16:
+        return _PAIRS[kind](number, to, source, size)
+    return _SCALARS[kind](number, to, source, size)
 
 
 class Compare(Arithmetic):
