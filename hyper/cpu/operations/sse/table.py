@@ -1,16 +1,19 @@
 """The opcode map of MMX and SSE (SDM vol. 2, appendix A): one row for each form.
 
 Operands are named as in the manual. P: the MMX register of ModRM.reg; Q: an MMX register or memory; N: an MMX register in ModRM.rm; V, W, U: the same
-with XMM registers; G: the general register of ModRM.reg; E: a general register or memory; M: memory; I: an immediate byte. Behind the letter stands what is accessed: b, w, d, q, dq of integers, ss, sd, ps, pd of floating-point numbers; lo and hi are the halves of
-an XMM register; with z the rest of the register becomes zero.
+with XMM registers; G: the general register of ModRM.reg; E: a general register or memory; M: memory; I: an immediate byte. Behind the letter stands
+what is accessed: b, w, d, q, dq of integers; ss, sd, ps, pd of floating-point numbers; lo and hi are the halves of an XMM register; with z the rest
+of the register becomes zero.
+
+No module of hyper is imported here: tests/oracle reads this file with Python 2 and 3.
 """
-MMX, SSE, SSE2, SSE3, SSSE3 = range(5)          # features
-NP, P66, F3, F2 = range(4)              # mandatory prefixes
+MMX, SSE, SSE2, SSE3, SSSE3 = range(5)      # features
+NP, P66, F3, F2 = range(4)                  # mandatory prefixes
 MAP_0F, MAP_0F38, MAP_0F3A = range(3)
 
 SIZES = {'b': 1, 'w': 2, 'd': 4, 'ss': 4, 'zd': 4, 'q': 8, 'sd': 8, 'pi': 8, 'lo': 8, 'hi': 8, 'zq': 8, 'dq': 16, 'ps': 16, 'pd': 16}
 
-# Rows: mandatory prefix, opcode, name, operands. The lists that follow give the rest.
+# Rows: mandatory prefix, opcode, name, operands; in lists by the feature that brought them
 
 # -- moves: no arithmetic, so no exceptions of MXCSR
 
