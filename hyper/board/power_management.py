@@ -35,6 +35,8 @@ CLASS_BRIDGE_OTHER = 0x068000
 REVISION = 3
 PORTS_REGISTER = 0x40
 ENABLE_REGISTER = 0x80
+ACTIVITY_REGISTER = 0x58        # device activity B
+APM_SMI = 1 << 25               # writes to the APM port raise an SMI. There is no SMM here; set, it tells firmware that another has set SMM up
 
 
 def ticks(ns):
@@ -148,3 +150,4 @@ class PowerFunction(Function):
         Function.__init__(self, INTEL, PIIX4_POWER, REVISION, CLASS_BRIDGE_OTHER)
         self.put32(PORTS_REGISTER, BASE | 1)
         self.config[ENABLE_REGISTER] = 1
+        self.put32(ACTIVITY_REGISTER, APM_SMI)

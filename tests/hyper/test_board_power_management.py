@@ -1,6 +1,6 @@
 import random
 
-from hyper.board.power_management import PowerManagement, ticks, time_of
+from hyper.board.power_management import PowerFunction, PowerManagement, ticks, time_of
 
 from board_parts import Board
 
@@ -79,3 +79,9 @@ def test_random_accesses_do_no_harm():
         else:
             assert 0 <= board.read(port, size) < 1 << 8 * size
         board.run_to(board.hand.time + random.randrange(10 ** 9))
+
+
+def test_firmware_finds_the_registers_by_pci_and_system_management_mode_already_set_up():
+    function = PowerFunction()
+    assert function.get32(0) == 0x71138086 and function.get32(0x40) == 0x601 and function.config[0x80] & 1
+    assert function.get32(0x58) & 1 << 25
