@@ -439,3 +439,26 @@ def test_a_guest_with_pae_cannot_execute_what_it_has_marked(mmu):
     assert guest.domain.why == 'powered off'
     assert (memory.read32(0x9000), memory.read32(0x9004)) == (0x11, 0x90000)
     assert memory.read32(0x12000 + 0x90 * 8) & 0x60 == 0x60
+
+
+def test_memory_above_4_gb_is_none():
+    """A 4 MB page of PSE-36 at physical 1_0000_0000 and more: reads as all ones, and nothing of the first 4 MB changes."""
+    guest = Guest('ept', SETUP + '''
+        movl $0x83, 0x10000
+        movl $0x2083, 0x10004           # linear 400000 is physical 1_0000_0000
+        mov $0x10000, %eax
+        mov %eax, %cr3
+        mov $0x10, %eax
+        mov %eax, %cr4
+        mov %cr0, %eax
+        or $0x80000000, %eax
+        mov %eax, %cr0
+        movl $0x1234, 0x409000
+        movzbl 0x409000, %eax
+        add 0x9000, %eax
+        cmp $0xff, %eax
+        jne off
+        mov $0x42, %al
+        out %al, $0xe9
+        jmp off''').run()
+    assert guest.console.text == 'B'

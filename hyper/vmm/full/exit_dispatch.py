@@ -33,7 +33,8 @@ def exit_exception(domain):
 
 def exit_ept_violation(domain):
     domain.injector.exited()
-    if domain.ept.fill(domain.guest.read(fields.GUEST_PHYSICAL_ADDRESS)):
+    # what PSE-36 or PAE puts above 4 GB is no RAM
+    if domain.guest.read(fields.GUEST_PHYSICAL_ADDRESS + 1) == 0 and domain.ept.fill(domain.guest.read(fields.GUEST_PHYSICAL_ADDRESS)):
         domain.shadow_fills += 1
     else:
         access_device(domain)
