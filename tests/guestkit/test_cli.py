@@ -42,10 +42,10 @@ int main(const char *command_line)
 '''
 
 
-def guestkit(*words, input='', **environment):
+def guestkit(*words, input='', seconds=120, **environment):
     """(status, output, errors) of the command."""
     done = subprocess.run([sys.executable, '-m', 'guestkit', *words], env={**os.environ, 'PYTHONPATH': str(ROOT), **environment}, input=input,
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=seconds)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -35,7 +35,7 @@ def kernel(packages):
 
 
 def linux(packages, tmp_path, *words):
-    return guestkit('linux', '--place', str(packages), '--out', str(tmp_path), '--timeout', str(SECONDS), *words)
+    return guestkit('linux', '--place', str(packages), '--out', str(tmp_path), '--timeout', str(SECONDS), *words, seconds=SECONDS + 60)
 
 
 def only_if_asked_for():
