@@ -64,7 +64,7 @@ class PC(object):
         self.pci.add(1, 0, self.isa_bridge)
         self.ide = IdeFunction(clock, self.lines, ram)
         self.pci.add(1, 1, self.ide)
-        self.pci.add(1, 3, PowerFunction())
+        self.pci.add(1, 3, PowerFunction(self.power_management))
         self.add_drives(clock, ram, fittings.drives)
         if fittings.link is not None:
             self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, ETHERNET_ADDRESS))

@@ -8,12 +8,10 @@ from hyper.board.bus import Device
 from hyper.board.clock import Timer
 from hyper.board.pci import Function
 
-BASE = 0x600
-PM1_STATUS = 0x600
-PM1_ENABLE = 0x602
-PM1_CONTROL = 0x604
-PM_TIMER = 0x608
-LAST = 0x60b
+BASE = 0x600                    # the first port as long as nobody moves them
+PORTS = 64                      # that the function gives away; registers are in the first of them
+STATUS, ENABLE, CONTROL, TIMER = 0, 2, 4, 8
+PM1_STATUS, PM1_CONTROL, PM_TIMER = BASE + STATUS, BASE + CONTROL, BASE + TIMER
 SCI = 9                         # the interrupt line
 
 TIMER_EVENT = 0x0001            # of status and enable: the highest bit of the timer has changed
@@ -72,12 +70,25 @@ class PowerManagement(Device):
         self.pic = pic
         self.listener = listener
         self.timer = HalfTimer(self)
+        self.bus = None
+        self.first = -1
         self.reset()
 
     def connect(self, bus):
-        bus.add_ports(BASE, LAST, self)
+        self.bus = bus
+        self.move(BASE)
+
+    def move(self, first):
+        """Answers at the ports from `first` on, except where another does, and at none if that is -1."""
+        if self.bus is not None:
+            if self.first >= 0:
+                self.bus.remove_ports(self.first, self.first + PORTS - 1, self)
+            if first >= 0:
+                self.bus.add_free_ports(first, first + PORTS - 1, self)
+            self.first = first
 
     def reset(self):
+        self.move(BASE)
         self.enable = 0
         self.control = 0
         self.half = self.now_half()     # the half of the timer's range in which its event was acknowledged
@@ -100,54 +111,65 @@ class PowerManagement(Device):
         else:
             self.clock.cancel(self.timer)
 
-    def read_word(self, port):
-        if port == PM1_STATUS:
+    def read_word(self, register):
+        if register == STATUS:
             return self.status()
-        if port == PM1_ENABLE:
+        if register == ENABLE:
             return self.enable
-        if port == PM1_CONTROL:
+        if register == CONTROL:
             return self.control | SCI_ENABLED
-        if port >= PM_TIMER:
+        if register == TIMER or register == TIMER + 2:
             count = ticks(self.clock.now()) & ((1 << TIMER_BITS) - 1)
-            return (count >> (8 * (port - PM_TIMER))) & 0xffff
+            return (count >> (8 * (register - TIMER))) & 0xffff
         return 0
 
     def read_port(self, port, size):
+        register = port - self.first
         value = 0
         i = 0
         while i < size:
-            skip = (port + i) & 1
-            value |= (self.read_word((port + i) & ~1) >> (8 * skip)) << (8 * i)
+            skip = (register + i) & 1
+            value |= (self.read_word((register + i) & ~1) >> (8 * skip)) << (8 * i)
             i += 2 - skip
         return value
 
     def write_port(self, port, size, value):
         """Writes of a byte change nothing: the registers are of 16 bits."""
-        if size == 1 or port & 1:
+        register = port - self.first
+        if size == 1 or register & 1:
             return
-        self.write_word(port, value & 0xffff)
+        self.write_word(register, value & 0xffff)
         if size == 4:
-            self.write_word(port + 2, value >> 16)
+            self.write_word(register + 2, value >> 16)
 
-    def write_word(self, port, value):
-        if port == PM1_STATUS:
+    def write_word(self, register, value):
+        if register == STATUS:
             if value & TIMER_EVENT:
                 self.half = self.now_half()
                 self.update()
-        elif port == PM1_ENABLE:
+        elif register == ENABLE:
             self.enable = value & ENABLE_BITS
             self.update()
-        elif port == PM1_CONTROL:
+        elif register == CONTROL:
             self.control = value & CONTROL_BITS & ~SCI_ENABLED
             if value & SLEEP and value & SLEEP_TYPE == SLEEP_OFF:
                 self.listener.power_off()
 
 
 class PowerFunction(Function):
-    """The registers above lie where no BAR moves them."""
+    """Moves the registers above: it has no BAR for them, but registers of its own."""
 
-    def __init__(self):
+    _immutable_fields_ = ['power']
+
+    def __init__(self, power):
         Function.__init__(self, INTEL, PIIX4_POWER, REVISION, CLASS_BRIDGE_OTHER)
+        self.power = power
         self.put32(PORTS_REGISTER, BASE | 1)
+        self.allow(PORTS_REGISTER, 2, 0x10000 - PORTS)
         self.config[ENABLE_REGISTER] = 1
+        self.allow(ENABLE_REGISTER, 1, 1)
         self.put32(ACTIVITY_REGISTER, APM_SMI)
+
+    def config_written(self, first, last):
+        if first <= ENABLE_REGISTER and last >= PORTS_REGISTER:
+            self.power.move(self.get16(PORTS_REGISTER) & ~1 if self.config[ENABLE_REGISTER] & 1 else -1)

@@ -82,6 +82,33 @@ def test_random_accesses_do_no_harm():
 
 
 def test_firmware_finds_the_registers_by_pci_and_system_management_mode_already_set_up():
-    function = PowerFunction()
+    function = PowerFunction(PowerBoard().power)
     assert function.get32(0) == 0x71138086 and function.get32(0x40) == 0x601 and function.config[0x80] & 1
     assert function.get32(0x58) & 1 << 25
+
+
+def configure(function, offset, value):
+    function.write_config(offset, value)
+    function.config_written(offset, offset)
+
+
+def test_firmware_moves_the_registers_and_takes_them_away():
+    board = PowerBoard()
+    function = PowerFunction(board.power)
+    board.run_to(10 ** 9)
+    configure(function, 0x41, 0xb0)
+    assert board.read(0xb008, 4) == 3579545 and board.read(0x608, 4) == 0xffffffff
+    configure(function, 0x80, 0)
+    assert board.read(0xb008, 4) == 0xffffffff
+    configure(function, 0x80, 1)
+    board.write(0xb004, 0x2000)
+    assert board.listener.heard == ['power off']
+    board.power.reset()
+    assert board.read(0x608, 4) == 3579545 and board.read(0xb008, 4) == 0xffffffff
+
+
+def test_the_registers_take_no_ports_of_another_device():
+    board = PowerBoard()
+    other = PowerManagement(board.clock, board.wires, board.listener)
+    other.connect(board.bus)
+    assert board.bus.device_at_port(0x608) is board.power
