@@ -92,7 +92,7 @@ class Debian:
         stem = package.rpartition('-')[0] + '-'
         for line in self.apt('apt-cache', 'depends', package).splitlines():
             word = line.split()[-1].strip('<>')
-            if word.startswith(stem) and word[len(stem):len(stem) + 1].isdigit():
+            if word != package and word.startswith(stem) and word[len(stem):len(stem) + 1].isdigit():
                 return word
         return package
 

@@ -183,3 +183,10 @@ def test_bad_options_are_one_line():
                         (['--script', '/nowhere'], 'cannot be read'), (['--frobnicate'], 'frobnicate')):
         status, output, errors = guestkit('linux', *words)
         assert (status, output) == (2, '') and text in errors and errors.count('\n') == 1, errors
+
+
+def test_a_package_that_only_depends_on_a_versioned_one_is_followed_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Debian, 'apt', lambda self, *words, check=True: 'linux-image-686\n  Depends: linux-image-6.1.0-50-686\n')
+    assert Debian(tmp_path).versioned('linux-image-686') == 'linux-image-6.1.0-50-686'
+    monkeypatch.setattr(Debian, 'apt', lambda self, *words, check=True: 'busybox-static\n  Conflicts: <busybox>\n')
+    assert Debian(tmp_path).versioned('busybox-static') == 'busybox-static'
