@@ -54,7 +54,7 @@ def test_it_boots_to_a_shell_that_runs_a_script_and_ends_with_its_status(package
         assert line in output, output
     assert 'the shell was there after' in errors
     if mode != 'native':
-        assert 'exits by reason' in errors and 'exits by function' in errors and 'default_idle' in errors, errors
+        assert 'exits by reason' in errors and 'exits by function' in errors and 'quick_pit_calibrate' in errors, errors
 
 
 def test_a_person_types_in_its_shell_and_leaves(packages, tmp_path):
