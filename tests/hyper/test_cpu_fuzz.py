@@ -6,16 +6,37 @@ import pytest
 
 from cpu_parts import CODE, DATA, GDT, IDT, STACK, KERNEL_CODE, USER_CODE, Guest, descriptor
 from hyper.board.bus import Bus
+from hyper.board.clock import Clock, Source, Timer
 from hyper.cpu import models
 from hyper.cpu.mode import CS, SS
-from hyper.cpu.system import STOP_DEADLINE, STOP_HALTED, STOP_SHUTDOWN, STOP_VMEXIT
+from hyper.cpu.system import STOP_DEADLINE, STOP_HALTED, STOP_REQUESTED, STOP_SHUTDOWN, STOP_VMEXIT
 from hyper.vmx.operation import VMX
+
+PATIENCE = 2000         # ns of machine time for a few instructions: a handler that faults retires none, and would go on for ever
 
 NUMBERS = [0, 1, 4, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, CODE, DATA, STACK, GDT, IDT, 0x23, 0x10]
 # prefixes and opcodes that random bytes would reach too seldom
 STARTS = ['', '\x66', '\x67', '\x66\x67', '\x0f', '\x0f\x00', '\x0f\x01', '\x0f\xc7', '\x0f\x38', '\x66\x0f', '\xf0', '\xf3', '\xf2\x0f', '\x0f\x78', '\x0f\x79',
           '\x2e', '\x64', '\x65\x66', '\xff', '\xfe', '\x8e', '\xd9', '\xdb', '\xdd', '\xdf', '\xcf', '\xca', '\x9a', '\xea', '\xc4', '\x0f\xb2', '\x0f\x20',
           '\x0f\x22', '\x0f\x21', '\x0f\x23', '\x0f\x32', '\x0f\x30', '\x0f\x34', '\x0f\x35', '\xc8', '\xcd', '\x62', '\x63', '\x0f\x02', '\x9d', '\x17']
+
+
+class Watchdog(Timer, Source):
+    """Stops a run that takes too long."""
+
+    def __init__(self, system):
+        self.system = system
+        self.clock = system.clock = Clock(self)
+
+    def now(self):
+        return self.system.now()
+
+    def start(self):
+        self.clock.cancel(self)
+        self.clock.schedule(self, self.now() + PATIENCE)
+
+    def expire(self):
+        self.system.request_stop(STOP_REQUESTED)
 
 
 def random_bytes(r, count):
@@ -96,13 +117,15 @@ def run_one(seed, mode):
     r = random.Random('%s %d' % (mode, seed))
     guest = make(r, mode)
     system = guest.system
+    watchdog = Watchdog(system)
     for _ in range(6):
         system.limit = system.icount + r.choice([1, 3, 40])
         for line in range(20):
             if system.icount >= system.limit:
                 break
+            watchdog.start()
             reason = system.run()
-            assert reason in (STOP_DEADLINE, STOP_HALTED, STOP_SHUTDOWN, STOP_VMEXIT)
+            assert reason in (STOP_DEADLINE, STOP_HALTED, STOP_REQUESTED, STOP_SHUTDOWN, STOP_VMEXIT)
             check_state(system)
             if reason != STOP_DEADLINE:
                 # go on elsewhere in the random code
