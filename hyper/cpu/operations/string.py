@@ -186,8 +186,9 @@ class RepeatedString(Terminator):
             cpu.eip = self.next
             return
         done = 0
-        if (mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and kind != LODS and
-                mode.system.eflags & flags.DF == 0):
+        quick = (mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and kind != LODS and
+                 mode.system.eflags & flags.DF == 0)
+        if quick:
             done = self.many(cpu, mode, count)
         else:
             mode.system.pass_time(1)
@@ -198,7 +199,7 @@ class RepeatedString(Terminator):
             self.compare_last(cpu, mode, done)
         advance_indices(cpu, kind, step(mode, size) * done, m)
         count -= done
-        if count >> TIMED != count + done >> TIMED:
+        if quick and count >> TIMED != count + done >> TIMED:
             mode.system.pass_time(1 << TIMED)
         cpu.regs[1] = (cpu.regs[1] & ~m & 0xffffffff) | count
         if count == 0:

@@ -27,6 +27,7 @@ class ParaDomain(Domain):
 
     def __init__(self, number, name, vmx, interface, table, clock, frames, own, sink, host):
         Domain.__init__(self, number, name, vmx, own[0], host, interface.count)
+        self.fpu.initialize()           # a kernel need not do it: the hypervisor owns the processor
         self.interface = interface
         self.sink = sink
         self.frames = frames
