@@ -13,7 +13,9 @@ from hyper.cpu.mode import ES, CS, DS, TLB_INDEX, READ_TAG, WRITE_TAG, ADDEND, P
 from hyper.cpu.operations.base import Operation, Terminator
 
 MOVS, STOS, LODS, CMPS, SCAS = range(5)
-TIMED = 12              # log2: each time that so many elements are done, as many ns pass; or a long repetition would stop the clock
+# time passes in a repetition, or a long one would stop the clock: 1 ns for an element, but where many are done at once only when the count passes a
+# multiple of 2**TIMED, and then for so many
+TIMED = 12
 REPEAT, REPEAT_EQUAL, REPEAT_NOT_EQUAL = 0, 1, 2
 
 
