@@ -1,10 +1,13 @@
-"""Random code in every mode on the native engine: python -m tests.fuzz --instructions 10000000 --seed 1.
+"""Random code in every mode: python -m tests.fuzz --instructions 10000000 --seed 1.
 
 Whatever bytes a guest executes, they are an instruction or an exception, never an error of the engine. Guests run in a process of their own; if it dies,
-the guest that killed it is named. Needs bin/libhyper.so, or another one in $HYPER_LIBRARY.
+the guest that killed it is named. Needs bin/libhyper.so, or another one in $HYPER_LIBRARY; with --untranslated the Python 2.7 that `make setup` has
+prepared, or $PYTHON2.
 """
 import argparse
+import json
 import multiprocessing
+import os
 import pathlib
 import random
 import struct
@@ -16,6 +19,7 @@ import time
 from guestkit import Machine
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 AT, RANDOM, REGISTERS, SEED, ROUNDS, CODE, END = 0x8000, 0x10000, 0x13000, 0x13800, 0x13804, 0x20000, 0x30000
 MODES = ['ring 0', 'ring 0, 16 bit', 'ring 3', 'ring 3, 16 bit', 'virtual 8086', 'real']
 PAGING = ['', 'paging', 'PAE']
@@ -70,7 +74,43 @@ def cases(seed):
                     yield f'{seed}: {mode_name} {paging_name} {under}', under, mode, paging
 
 
-def work(connection, seed, instructions, slice_length):
+def model(under):
+    return 'nehalem' if under == 'ept' else 'core2duo'
+
+
+def run_native(code, under, instructions, directory):
+    """Runs a guest in this process; how many instructions it executed, and how many times it entered its random code, as far as it knows."""
+    with Machine(code, at=AT, memory='1M', cpu=model(under), **UNDER[under]) as machine:
+        machine.run(instructions=instructions, seconds=20)
+        if under == 'native':
+            check_state(machine)
+        report = machine.report()
+        check_domains([domain.state for domain in report.domains])
+        rounds = struct.unpack('<I', machine.physical.read(ROUNDS, 4))[0]
+        # code in ring 0 writes anywhere
+        return report.instructions, rounds if rounds < report.instructions else 0
+
+
+def run_untranslated(code, under, instructions, directory):
+    """The same in Python 2.7, which does not tell of entries."""
+    image_file, report_file = pathlib.Path(directory, 'image'), pathlib.Path(directory, 'report')
+    image_file.write_bytes(code)
+    options = [word for name, value in UNDER[under].items() for word in (f'--{name}', value)]
+    python = os.environ.get('PYTHON2', ROOT / 'build/venv2/bin/python')
+    end = subprocess.run([python, ROOT / 'hyper/main.py', 'run', image_file, '--at', hex(AT), '--memory', '1M', '--cpu', model(under), *options,
+                          '--instructions', str(instructions), '--timeout', '60', '--report', 'json', '--report-file', report_file],
+                         env=dict(os.environ, PYTHONPATH=str(ROOT)), stdin=subprocess.DEVNULL, capture_output=True)
+    assert b'Traceback' not in end.stderr, end.stderr.decode()
+    report = json.loads(report_file.read_text())
+    check_domains([domain['state'] for domain in report['domains']])
+    return report['instructions'], 0
+
+
+def check_domains(states):
+    assert not any('hypervisor failed' in state or 'entry' in state for state in states), states
+
+
+def work(connection, run, seed, instructions, slice_length):
     """Runs guests until so many instructions have been executed; tells of each before and after it."""
     with tempfile.TemporaryDirectory() as directory:
         guests = {}
@@ -80,18 +120,9 @@ def work(connection, seed, instructions, slice_length):
                 if (mode, paging) not in guests:
                     guests[mode, paging] = assemble(mode, paging, directory)
                 connection.send(('begin', name))
-                with Machine(image(guests[mode, paging], f'{seed} {mode} {paging}'), at=AT, memory='1M', cpu='nehalem' if under == 'ept' else 'core2duo',
-                             **UNDER[under]) as machine:
-                    machine.run(instructions=slice_length, seconds=20)
-                    if under == 'native':
-                        check_state(machine)
-                    report = machine.report()
-                    states = ' '.join(domain.state for domain in report.domains)
-                    assert 'hypervisor failed' not in states and 'entry' not in states, states
-                    rounds = struct.unpack('<I', machine.physical.read(ROUNDS, 4))[0]
-                    done += report.instructions
-                # code in ring 0 writes anywhere
-                connection.send(('end', report.instructions, rounds if rounds < report.instructions else 0))
+                executed, rounds = run(image(guests[mode, paging], f'{seed} {mode} {paging}'), under, slice_length, directory)
+                done += executed
+                connection.send(('end', executed, rounds))
             seed += 1
     connection.send(('done', seed))
 
@@ -101,10 +132,12 @@ def main():
     parser.add_argument('--instructions', type=int, default=10000000, help='at least so many in all (default: 10000000)')
     parser.add_argument('--seed', type=int, default=1, help='the first (default: 1)')
     parser.add_argument('--slice', type=int, default=50000, help='instructions of one guest (default: 50000)')
+    parser.add_argument('--untranslated', action='store_true', help='in Python 2.7 in place of the native engine; some twenty minutes for ten million')
     options = parser.parse_args()
     begin = time.time()
     ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.Process(target=work, args=(theirs, options.seed, options.instructions, options.slice))
+    child = multiprocessing.Process(target=work, args=(theirs, run_untranslated if options.untranslated else run_native, options.seed,
+                                                            options.instructions, options.slice))
     child.start()
     theirs.close()
     name, guests, instructions, rounds, last = 'nothing', 0, 0, 0, None
