@@ -3,7 +3,7 @@
 From ring 1 the frame goes on the stack in use, from outer rings on the one that the guest has given by stack_switch.
 """
 from hyper.vmm.para import descriptors
-from hyper.vmm.para.layout import FLAT_LIMIT, HYPERVISOR, KERNEL_CS, KERNEL_DS, KERNEL_RING, M32, TRAP_MASKS_EVENTS, USER_CS, USER_DS
+from hyper.vmm.para.layout import FLAT_LIMIT, KERNEL_RING, M32, TRAP_MASKS_EVENTS
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmx import fields
 
@@ -20,11 +20,15 @@ ANY_SELECTOR = 0
 
 
 class Bounce(object):
-    """`domain` is the ParaDomain, whose VMCS is current when this is used."""
-    _immutable_fields_ = ['domain', 'vmx', 'memory', 'linear', 'tables', 'traps', 'words']
+    """`domain` is the ParaDomain, whose VMCS is current when this is used; `segments` are its FlatSegments."""
+    _immutable_fields_ = ['domain', 'vmx', 'memory', 'linear', 'tables', 'traps', 'words', 'kernel_cs', 'kernel_ds', 'user_cs', 'user_ds']
 
-    def __init__(self, domain):
+    def __init__(self, domain, segments):
         self.domain = domain
+        self.kernel_cs = segments.kernel_cs
+        self.kernel_ds = segments.kernel_ds
+        self.user_cs = segments.user_cs
+        self.user_ds = segments.user_ds
         self.vmx = domain.vmx
         self.linear = domain.linear
         self.memory = domain.linear.memory
@@ -128,7 +132,7 @@ class Bounce(object):
         if top < 0 or esp - 1 > self.stack_limit:
             return False
         at = (self.stack_base + top) & M32
-        if at > HYPERVISOR - size:
+        if not self.linear.contains(at, size):
             return False
         memory = self.memory
         if (at & 0xfff) + size <= 4096:
@@ -151,7 +155,7 @@ class Bounce(object):
         """The stack in use, in ring 1; False if it is none that a frame can be built on."""
         self.stack_base = 0
         self.stack_limit = FLAT_LIMIT
-        if ss == KERNEL_DS:
+        if ss == self.kernel_ds:
             return True
         access = self.vmx.vmread(fields.GUEST_SS_ACCESS)
         self.stack_base = self.vmx.vmread(fields.GUEST_SS_BASE)
@@ -163,7 +167,7 @@ class Bounce(object):
         self.stack_base = 0
         self.stack_limit = FLAT_LIMIT
         self.stack_access = STACK_ACCESS
-        if selector == KERNEL_DS:
+        if selector == self.kernel_ds:
             return True
         tables = self.tables
         if not descriptors.is_kernel_selector(selector) or not tables.find(selector):
@@ -179,15 +183,15 @@ class Bounce(object):
         selector = self.traps.stack_selector
         vmx.vmwrite(fields.GUEST_SS_SELECTOR, selector)
         vmx.vmwrite(fields.GUEST_SS_ACCESS, self.stack_access)
-        if before != USER_DS or selector != KERNEL_DS:          # which differ only in the ring
+        if before != self.user_ds or selector != self.kernel_ds:          # which differ only in the ring
             vmx.vmwrite(fields.GUEST_SS_BASE, self.stack_base)
             vmx.vmwrite(fields.GUEST_SS_LIMIT, self.stack_limit)
 
     def load_code(self, selector, before):
         """CS for a handler; False if the selector is not of code that can be entered in ring 1. `before` is its selector now."""
         vmx = self.vmx
-        if selector == KERNEL_CS:
-            if before == KERNEL_CS:
+        if selector == self.kernel_cs:
+            if before == self.kernel_cs:
                 return True
             base = 0
             limit = FLAT_LIMIT
@@ -201,7 +205,7 @@ class Bounce(object):
             access = descriptors.access(tables.high)
         vmx.vmwrite(fields.GUEST_CS_SELECTOR, selector)
         vmx.vmwrite(fields.GUEST_CS_ACCESS, access)
-        if before != USER_CS or selector != KERNEL_CS:
+        if before != self.user_cs or selector != self.kernel_cs:
             vmx.vmwrite(fields.GUEST_CS_BASE, base)
             vmx.vmwrite(fields.GUEST_CS_LIMIT, limit)
         return True
@@ -218,7 +222,7 @@ class Bounce(object):
         if not self.find_stack(ss):
             self.bad_stack(vmx.vmread(fields.GUEST_RSP))
             return
-        if ss != KERNEL_DS:
+        if ss != self.kernel_ds:
             vmx.vmwrite(fields.GUEST_SS_ACCESS, self.stack_access)
             vmx.vmwrite(fields.GUEST_SS_BASE, self.stack_base)
             vmx.vmwrite(fields.GUEST_SS_LIMIT, self.stack_limit)
@@ -231,7 +235,7 @@ class Bounce(object):
 
     def reload_data(self, s, selector):
         """One data segment register; one that cannot be loaded becomes unusable."""
-        if selector == KERNEL_DS or selector == USER_DS or selector & ~descriptors.RPL == 0:
+        if selector == self.kernel_ds or selector == self.user_ds or selector & ~descriptors.RPL == 0:
             return True
         vmx = self.vmx
         tables = self.tables

@@ -17,6 +17,20 @@ GATE_RESERVED = 0xe0
 
 IN_LDT, RPL = 4, 3              # of a selector
 
+
+class FlatSegments(object):
+    """The selectors of the hypervisor's flat segments for guests."""
+    _immutable_ = True
+
+    def __init__(self, kernel_cs, kernel_ds, user_cs, user_ds):
+        self.kernel_cs = kernel_cs
+        self.kernel_ds = kernel_ds
+        self.user_cs = user_cs
+        self.user_ds = user_ds
+
+
+FLAT_SEGMENTS = FlatSegments(KERNEL_CS, KERNEL_DS, USER_CS, USER_DS)
+
 # the hypervisor's descriptors in every GDT, from the first reserved one on: (selector, low, high)
 FLAT_LOW = SEGMENT_END - 1 >> 12 & 0xffff
 FLAT_HIGH = (SEGMENT_END - 1 >> 12) & 0xf0000 | BIG | GRANULAR

@@ -105,10 +105,8 @@ class DirectPaging(object):
             self.kind[frame] = UNTYPED
             if kind == WRITABLE:
                 self.table.stamp[frame] = self.flushes
-            elif kind == L1:
-                self.drop_l1(frame, ENTRIES)
-            elif kind == L2:
-                self.drop_l2(frame, FIRST_RESERVED_SLOT)
+            else:
+                self.drop(frame, kind)
 
     # -- what tables contain
 
@@ -119,6 +117,13 @@ class DirectPaging(object):
         if kind == L2:
             return self.check_l2(frame)
         return check_frame(self.memory, frame)
+
+    def drop(self, frame, kind):
+        """Drops the references that the contents of a table made."""
+        if kind == L1:
+            self.drop_l1(frame, ENTRIES)
+        elif kind == L2:
+            self.drop_l2(frame, FIRST_RESERVED_SLOT)
 
     def next_present(self, frame, first, end):
         """The number of the next present entry of a table, from `first` on; `end` if there is none. Most entries of most tables are zero."""

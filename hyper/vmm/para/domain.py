@@ -5,6 +5,7 @@ from hyper.vmm.domain import Domain, NOT_MAPPED
 from hyper.vmm.para import exit_dispatch
 from hyper.vmm.para.bounce import Bounce
 from hyper.vmm.para.descriptor_tables import DescriptorTables
+from hyper.vmm.para.descriptors import FLAT_SEGMENTS
 from hyper.vmm.para.direct_paging import DirectPaging
 from hyper.vmm.para.events import Events
 from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
@@ -24,6 +25,7 @@ class ParaDomain(Domain):
     _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'arguments']
 
     technique = PARA
+    hidden_features = exit_dispatch.HIDDEN_EDX          # of CPUID leaf 1, EDX
 
     def __init__(self, number, name, vmx, interface, table, clock, frames, own, sink, host):
         Domain.__init__(self, number, name, vmx, own[0], host, interface.count)
@@ -38,17 +40,21 @@ class ParaDomain(Domain):
         self.arguments = [0] * CALL_ARGUMENTS
         self.in_multicall = False
         self.descriptors_changed = False
-        self.paging = DirectPaging(number, table, vmx, own[1])
+        self.make_parts(table, clock, own)
+        table.give(self.shared_frame, number, NO_PAGE)
+        held = self.paging.get_typed(self.shared_frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
+        assert held
+
+    def make_parts(self, table, clock, own):
+        """What differs between versions of the interface."""
+        self.paging = DirectPaging(self.number, table, self.vmx, own[1])
         self.linear = LinearMemory(self.paging)
         self.tables = DescriptorTables(self.paging, self.linear, own[2])
         self.traps = Traps(table.memory, own[2])
         self.events = Events(self, table.memory, own[3])
-        self.times = GuestTime(self, clock, table.memory, own[3], interface.layout)
-        self.bounce = Bounce(self)
+        self.times = GuestTime(self, clock, table.memory, own[3], self.interface.layout)
+        self.bounce = Bounce(self, FLAT_SEGMENTS)
         self.keyboard = Keyboard(self)
-        table.give(self.shared_frame, number, NO_PAGE)
-        held = self.paging.get_typed(self.shared_frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
-        assert held
 
     # -- running
 

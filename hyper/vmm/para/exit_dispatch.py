@@ -3,7 +3,7 @@ from hyper.cpu import faults
 from hyper.cpu.models import model as models
 from hyper.vmm.para.bounce import FLAG_RF, NO_ADDRESS, NO_ERROR
 from hyper.vmm.para.instruction import advance, length_of_int
-from hyper.vmm.para.layout import CONTINUE, FRAME, HYPERCALL_VECTOR, KERNEL_RING, LDT, M32, TABLE_PAGES, TRAP_DPL
+from hyper.vmm.para.layout import CONTINUE, ELSEWHERE, FRAME, HYPERCALL_VECTOR, KERNEL_RING, LDT, M32, TABLE_PAGES, TRAP_DPL
 from hyper.vmx import events, fields, reasons
 
 REASONS = 64
@@ -46,6 +46,8 @@ def hypercall(domain, length):
     domain.paging.work = 0
     result = domain.call(regs[EAX])
     domain.system.pass_time(domain.paging.work)         # so that machine time does not stand still for a guest that does nothing else
+    if result == ELSEWHERE:
+        return
     if result == CONTINUE:
         # the instruction is executed again; events can come before
         regs[EBX] = a[0]
@@ -139,7 +141,7 @@ def exit_cpuid(domain):
     edx = answer.edx
     if leaf == VERSION_LEAF:
         ecx = ecx & ~HIDDEN_ECX | HAS_HYPERVISOR
-        edx &= ~HIDDEN_EDX
+        edx &= ~domain.hidden_features
     elif leaf == EXTENDED_LEAF:
         edx &= ~HIDDEN_EXTENDED_EDX
     regs[EAX] = answer.eax

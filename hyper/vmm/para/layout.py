@@ -39,6 +39,7 @@ EPERM, ENOMEM, EFAULT, EINVAL, ENOSYS = 1, 12, 14, 22, 38
 
 MOST_WORK = 32768               # table entries, requests and bytes that one VM exit goes through before the guest is run again
 CONTINUE = 1 << 40              # in place of a result: the hypercall is made again, with arguments that say what remains
+ELSEWHERE = 1 << 41          # in place of a result: the hypercall has set all registers, and the guest runs on where they say
 
 # -- requests of pt_update: two low bits of `ptr`, low 8 bits of `val`
 NORMAL, UNCHECKED, MACHINE_TO_PHYSICAL, EXTENDED = range(4)
