@@ -39,7 +39,7 @@ def prepare(out, debian, names):
 
 def qemu(linux):
     """The command that boots it on QEMU's translator."""
-    return ['qemu-system-i386', '-accel', 'tcg', '-kernel', str(linux.kernel), '-initrd', str(linux.initrd), '-append', boot.APPEND, '-m', boot.MEMORY,
+    return ['qemu-system-i386', '-accel', 'tcg', '-kernel', str(linux.kernel), '-initrd', str(linux.initrd), '-append', boot.APPEND_BARE, '-m', boot.MEMORY,
             '-nodefaults', '-display', 'none', '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-device', 'isa-debug-exit,iobase=0xf4,iosize=1']
 
 
@@ -52,7 +52,7 @@ def time_one(hyper, linux, engine, names):
         if outcome.status not in QEMU_POWER_OFF:
             raise BenchError(f'QEMU: status {outcome.status}; it said: ' + ' / '.join(outcome.text[-6:]))
     else:
-        outcome = run_hyper(hyper, linux.words(engine.words), MOST_SECONDS, lines=lines)
+        outcome = run_hyper(hyper, linux.words(engine.words, boot.APPEND_BARE), MOST_SECONDS, lines=lines)
     rounds = {round.name: round for round in outcome.rounds}
     missing = [name for name in (BOOT, *names) if name not in rounds]
     if missing:

@@ -1,5 +1,7 @@
 """`guestkit linux`: Debian's Linux to its shell, with a script to run or a person to type; `guestkit symbols`: the functions of a bzImage."""
 import argparse
+import contextlib
+import ctypes
 import pathlib
 import shlex
 import shutil
@@ -10,16 +12,20 @@ from guestkit.arguments import Parser
 from guestkit.errors import BadInput
 from guestkit.linux import boot
 from guestkit.linux.debian import PLACE, Debian
+from guestkit.linux.page import Server
 from guestkit.run import run_words
 
 OUT = 'build/linux'
+DISK_SIZE = 8 << 20
 EXAMPLES = '''
 Examples
   guestkit linux                                boots it under the hypervisor, with extended page tables, and runs a script that looks at it
   guestkit linux --shell                        gives a shell to type in; exit, or Ctrl-A x, ends it
   guestkit linux --mode native --script FILE    runs FILE in it on the bare machine; the exit status is the script's
+  guestkit linux --shell --disk disk.img,virtio with a disk of yours, which is /dev/vda (one on IDE is /dev/sda)
 
-The kernel and busybox are fetched with apt from the Debian archive into build/debian: nothing is installed and no root is needed. The ramdisk, and the
+The script that comes along also uses two disks, which are made anew in build/linux, and, where there is libslirp, a network of user space, through which it
+fetches a page from a web server that this command runs meanwhile. In the shell, udhcpc -i eth0 -s /etc/udhcpc.sh sets that network up. The kernel and busybox are fetched with apt from the Debian archive into build/debian: nothing is installed and no root is needed. The ramdisk, and the
 kernel's symbols, go to build/linux. The command line to run it by itself is shown.
 '''
 SYMBOLS_EXAMPLES = '''
@@ -39,6 +45,8 @@ def parser():
     parser.add_argument('--memory', metavar='SIZE', default=boot.MEMORY, help=f'memory of the machine (default {boot.MEMORY})')
     parser.add_argument('--append', metavar='TEXT', default='', help="further words for the kernel's command line")
     parser.add_argument('--package', metavar='NAME', default=boot.PACKAGE, help=f'the Debian package of the kernel (default {boot.PACKAGE})')
+    parser.add_argument('--disk', metavar='FILE[,WORD]...', action='append', default=[], help='a disk, as for run; may be repeated')
+    parser.add_argument('--net', choices=['user', 'none'], help='the network; user, where there is libslirp (it implies --realtime), else none')
     parser.add_argument('--timeout', metavar='SECONDS', help='stops after so much real time, with status 124')
     parser.add_argument('--realtime', action='store_true', help='machine time follows the clock on the wall with a script too')
     parser.add_argument('--prepare', action='store_true', help='fetches and makes the files, and boots nothing')
@@ -64,20 +72,50 @@ def linux(words):
         raise BadInput(f'--mmu {options.mmu}: only --mode full has the choice; leave one of them out')
     if options.shell and options.script:
         raise BadInput('--shell and --script: give one of them')
+    if options.net is None:
+        options.net = default_network()
     script = None if options.shell else read_script(options.script)
     made = boot.prepare(options.out, Debian(options.place, say, show_progress), script, options.package,
-                        'shell.gz' if options.shell else 'script.gz')
+                        'shell.gz' if options.shell else 'script.gz', boot.MODULES)
     say(f'kernel: {made.kernel}, {made.kernel.stat().st_size / 1e6:.1f} MB, as downloaded')
     say(f'ramdisk: {made.initrd}, {made.initrd.stat().st_size / 1e6:.1f} MB')
-    line = words_for(options, made)
-    say('running: guestkit run ' + shlex.join(line))
-    if options.prepare:
-        return 0
-    watch = BootWatch()
+    with contextlib.ExitStack() as stack:
+        if not options.shell and options.script is None:
+            options.disk = [*options.disk, *make_disks(options.out)]
+            if options.net == 'user':
+                server = stack.enter_context(Server())
+                options.append = f'{options.append} web={server.address()}'.strip()
+        line = words_for(options, made)
+        say('running: guestkit run ' + shlex.join(line))
+        if options.prepare:
+            return 0
+        watch = BootWatch()
+        try:
+            return run_words(line, watch)
+        finally:
+            say(watch.text())
+
+
+def default_network():
+    """What --net is where it is not given."""
     try:
-        return run_words(line, watch)
-    finally:
-        say(watch.text())
+        ctypes.CDLL('libslirp.so.0')
+    except OSError:
+        say('network: left out, for libslirp.so.0 is not there; install libslirp0')
+        return 'none'
+    return 'user'
+
+
+def make_disks(out):
+    """Values of --disk with two empty disks, one on virtio and one on IDE."""
+    disks = []
+    for interface in ('virtio', 'ide'):
+        path = pathlib.Path(out) / f'{interface}.img'
+        path.unlink(missing_ok=True)            # a machine that still runs keeps its own
+        with path.open('wb') as file:
+            file.truncate(DISK_SIZE)
+        disks.append(f'{path},{interface}')
+    return disks
 
 
 def read_script(name):
@@ -97,7 +135,11 @@ def words_for(options, made):
     mode = ['--mode', options.mode]
     if options.mode == 'full':
         mode += ['--mmu', options.mmu or 'ept', '--symbols', str(made.symbols)]
-    words = made.words(mode, append, options.memory)
+    words = made.words(mode, f'{boot.APPEND} {append}'.strip(), options.memory)
+    for disk in options.disk:
+        words += ['--disk', disk]
+    if options.net != 'none':
+        words += ['--net', options.net]
     if options.shell or options.realtime:
         words.append('--realtime')
     if options.timeout is not None:

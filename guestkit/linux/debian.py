@@ -2,6 +2,7 @@
 
 apt checks the signatures, with the keys and the sources of the machine; its lists and cache are kept in the directory too.
 """
+import fnmatch
 import os
 import pathlib
 import shutil
@@ -21,6 +22,12 @@ class FetchError(GuestkitError):
 
 def silent(text):
     pass
+
+
+def with_version(package):
+    """Patterns of the names that a package has with a version in them: linux-image-686-pae is linux-image-6.1.0-50-686-pae."""
+    words = package.split('-')
+    return [f'{"-".join(words[:count])}-[0-9]*-{"-".join(words[count:])}' for count in range(1, len(words))]
 
 
 class Debian:
@@ -47,9 +54,7 @@ class Debian:
 
     def there(self, package, pattern):
         """The newest such file that was fetched before, None if there is none."""
-        stem, dash, flavour = package.rpartition('-')
-        names = [package] + ([f'{stem}-[0-9]*-{flavour}'] if dash else [])
-        found = [path for name in names for directory in self.place.glob(name) for path in directory.glob(pattern)]
+        found = [path for name in [package, *with_version(package)] for directory in self.place.glob(name) for path in directory.glob(pattern)]
         return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
     def need_apt(self):
@@ -89,10 +94,9 @@ class Debian:
 
     def versioned(self, package):
         """linux-image-686 is an empty package that depends on linux-image-VERSION-686; any other stands for itself."""
-        stem = package.rpartition('-')[0] + '-'
         for line in self.apt('apt-cache', 'depends', package).splitlines():
             word = line.split()[-1].strip('<>')
-            if word != package and word.startswith(stem) and word[len(stem):len(stem) + 1].isdigit():
+            if any(fnmatch.fnmatch(word, pattern) for pattern in with_version(package)):
                 return word
         return package
 

@@ -13,8 +13,9 @@ from test_cli import guestkit
 from test_terminal import Session
 
 from guestkit.errors import BadInput
-from guestkit.linux import boot, kallsyms
+from guestkit.linux import boot, kallsyms, modules
 from guestkit.linux.debian import Debian, FetchError
+from guestkit.linux.command import default_network
 from guestkit.linux.initramfs import Archive
 
 MODES = {'native': ['--mode', 'native'], 'full-vtlb': ['--mode', 'full', '--mmu', 'vtlb'], 'full-ept': ['--mode', 'full', '--mmu', 'ept']}
@@ -50,11 +51,16 @@ def test_it_boots_to_a_shell_that_runs_a_script_and_ends_with_its_status(package
     status, output, errors = linux(packages, tmp_path, *MODES[mode])
     assert status == 0, output + errors
     for line in ('Linux 6.1', 'md5sum: b6d81b360a5672d80c27430f39153e2c', 'sort: 10000', 'loop: 12497500', 'fork and exec: 20',
-                 'pipe: through a pipe', 'all is well'):
+                 'pipe: through a pipe', 'virtio disk: ', 'IDE disk: ', 'all is well', 'reboot: Power down'):
         assert line in output, output
-    assert 'the shell was there after' in errors
+    numbers = b''.join(b'%d\n' % number for number in range(1, 10001))
+    assert numbers[:4096] in (tmp_path / 'virtio.img').read_bytes()         # a cluster of the file system is as large
+    assert (tmp_path / 'ide.img').read_bytes()[100 * 512:].startswith(numbers)
+    if default_network() == 'user':
+        assert 'address: 10.0.2.15' in output and 'network: ' in output, output
+    assert 'the shell was there after' in errors and 'powered off' in errors
     if mode != 'native':
-        assert 'exits by reason' in errors and 'exits by function' in errors and 'quick_pit_calibrate' in errors, errors
+        assert 'exits by reason' in errors and 'exits by function' in errors and 'isapnp_init' in errors, errors
 
 
 def test_a_person_types_in_its_shell_and_leaves(packages, tmp_path):
@@ -66,7 +72,7 @@ def test_a_person_types_in_its_shell_and_leaves(packages, tmp_path):
     try:
         session.until(b'/ # ', SECONDS)
         session.type(b'ls /\n')
-        session.until(b'proc  root', 60)
+        session.until(b'modules  root', 60)
         session.type(b'date +%s; echo $((6 * 7))\n')
         session.until(b'\n42\r', 60)
         session.type(b'\x01s')
@@ -103,6 +109,17 @@ def test_a_damaged_kernel_has_no_symbols_and_says_so(kernel, tmp_path):
 
 
 # -- without the packages
+
+def test_modules_come_after_those_that_they_need(tmp_path):
+    for name, needs in (('virtio_net', 'net_failover,virtio-ring'), ('net_failover', 'failover'), ('failover', ''), ('virtio_ring', ''), ('lost', 'absent')):
+        (tmp_path / f'{name}.ko').write_bytes(b'\x7fELF\0license=GPL\0depends=' + needs.encode() + b'\0name=x\0')
+    assert [path.stem for path in modules.in_order(tmp_path, ['virtio_net', 'failover'])] == ['failover', 'net_failover', 'virtio_ring', 'virtio_net']
+    with pytest.raises(BadInput, match='no module absent, which lost needs'):
+        modules.in_order(tmp_path, ['lost'])
+    (tmp_path / 'lost.ko').write_bytes(b'text')
+    with pytest.raises(BadInput, match='lost.ko: is no module'):
+        modules.in_order(tmp_path, ['lost'])
+
 
 def made_up_kernel(names, later=False, order_of_names=b''):
     """The tables of kallsyms as scripts/kallsyms.c writes them, with no token but single characters, and one of two."""
@@ -180,7 +197,7 @@ def test_what_was_fetched_before_is_not_fetched_again(tmp_path, monkeypatch):
 
 def test_bad_options_are_one_line():
     for words, text in ((['--shell', '--script', 'x'], 'one of them'), (['--mode', 'native', '--mmu', 'ept'], '--mode full'),
-                        (['--script', '/nowhere'], 'cannot be read'), (['--frobnicate'], 'frobnicate')):
+                        (['--script', '/nowhere'], 'cannot be read'), (['--net', 'wires'], 'choose from'), (['--frobnicate'], 'frobnicate')):
         status, output, errors = guestkit('linux', *words)
         assert (status, output) == (2, '') and text in errors and errors.count('\n') == 1, errors
 
@@ -190,3 +207,6 @@ def test_a_package_that_only_depends_on_a_versioned_one_is_followed_to_it(tmp_pa
     assert Debian(tmp_path).versioned('linux-image-686') == 'linux-image-6.1.0-50-686'
     monkeypatch.setattr(Debian, 'apt', lambda self, *words, check=True: 'busybox-static\n  Conflicts: <busybox>\n')
     assert Debian(tmp_path).versioned('busybox-static') == 'busybox-static'
+    monkeypatch.setattr(Debian, 'apt', lambda self, *words, check=True: 'x\n  Depends: linux-image-6.1.0-50-686-pae\n')
+    assert Debian(tmp_path).versioned('linux-image-686-pae') == 'linux-image-6.1.0-50-686-pae'
+    assert Debian(tmp_path).versioned('linux-image-686') == 'linux-image-686'

@@ -24,5 +24,24 @@ mkfifo /tmp/pipe
 (echo through a pipe > /tmp/pipe) &
 check pipe 'through a pipe' "$(cat /tmp/pipe)"
 check sleep 0 "$(sleep 0.1; echo $?)"
+
+if [ -b /dev/vda ]; then
+    mkdosfs /dev/vda > /dev/null && mount -t vfat /dev/vda /mnt
+    cp /bin/busybox /tmp/numbers /mnt && umount /mnt
+    echo 3 > /proc/sys/vm/drop_caches
+    mount -t vfat -o ro /dev/vda /mnt
+    check 'virtio disk' "$(cat /bin/busybox /tmp/numbers | md5sum)" "$(cat /mnt/busybox /mnt/numbers | md5sum)"
+    umount /mnt
+fi
+if [ -b /dev/sda ]; then
+    dd if=/tmp/numbers of=/dev/sda bs=512 seek=100 conv=fsync 2>/dev/null
+    echo 3 > /proc/sys/vm/drop_caches
+    check 'IDE disk' "$(md5sum < /tmp/numbers)" "$(dd if=/dev/sda bs=512 skip=100 2>/dev/null | head -c $(stat -c %s /tmp/numbers) | md5sum)"
+fi
+if [ -n "$web" ]; then
+    udhcpc -i eth0 -n -q -s /etc/udhcpc.sh > /dev/null 2>&1
+    check address 10.0.2.15 "$(ip address show eth0 | awk '/inet / { sub("/.*", "", $2); print $2 }')"
+    check network "$(wget -q -O - http://$web/sum)" "$(wget -q -O - http://$web/page | md5sum | cut -d ' ' -f 1)"
+fi
 [ $failed = 0 ] && echo 'all is well'
 exit $failed
