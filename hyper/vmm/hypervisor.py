@@ -9,6 +9,7 @@ from hyper.vmm.domain import Host
 from hyper.vmm.frames import FRAME, FrameAllocator, NONE
 from hyper.vmm.full import build as full
 from hyper.vmm.para import build as para
+from hyper.vmm.para.devices import Devices
 from hyper.vmm.scheduler import Scheduler
 from hyper.vmx import host
 from hyper.vmx.operation import SUCCEED
@@ -64,6 +65,7 @@ class Hypervisor(Host):
         self.system.interrupts = self.interrupts
         self.frames = FrameAllocator(self.memory, FIRST_FRAME)
         self.frame_table = None         # what paravirtual domains share, once there is one
+        self.devices = Devices()
         self.scheduler = Scheduler(self.clock, self)
         self.domains = []
         self.living = 0

@@ -65,9 +65,9 @@ def image_of(source):
     return ImageFile('kernel', elf([(LOAD, 0, code, len(code) + 64)], LOAD))
 
 
-def make(sources, memory=MEMORY, line='', modules=(), interface=''):
-    """A hypervisor with a domain for each kernel."""
-    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image_of(source), list(modules), -1, Console(), interface)
+def make(sources, memory=MEMORY, line='', modules=(), interface='', lines=None):
+    """A hypervisor with a domain for each kernel; `lines` are command lines that differ."""
+    configs = [DomainConfig('d%d' % k, 'para', '', memory, lines[k] if lines else line, image_of(source), list(modules), -1, Console(), interface)
                for k, source in enumerate(sources)]
     hypervisor = Hypervisor(models.find(''), World(), configs)
     for domain, config in zip(hypervisor.domains, configs):
@@ -131,8 +131,8 @@ def check_counts(hypervisor):
 class Bench(object):
     """A domain that is not run: hypercalls are made for it from here, and the frame table is checked after each."""
 
-    def __init__(self, domains=1):
-        self.hypervisor = make(['finish'] * domains)
+    def __init__(self, domains=1, **options):
+        self.hypervisor = make(['finish'] * domains, **options)
         self.domain = self.hypervisor.domains[0]
         self.domain.make_current()
         self.paging = self.domain.paging

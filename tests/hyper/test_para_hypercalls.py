@@ -210,7 +210,7 @@ def test_every_hypercall_has_its_number_in_both_versions():
 
 def test_a_kernel_for_1_2_finds_its_numbers_and_layouts():
     domain = run(''' mov %esi, %ebp
-        hyp 20, $0, $0
+        hyp 20, $4, $0
         mov %eax, 0xc0010000
         hyp 8, $3, $0
         mov %eax, 0xc0010004

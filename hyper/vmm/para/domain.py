@@ -7,6 +7,7 @@ from hyper.vmm.para.bounce import Bounce
 from hyper.vmm.para.descriptor_tables import DescriptorTables
 from hyper.vmm.para.descriptors import FLAT_SEGMENTS
 from hyper.vmm.para.direct_paging import DirectPaging
+from hyper.vmm.para.event_channels import EventChannels
 from hyper.vmm.para.events import Events
 from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
 from hyper.vmm.para.guest_time import GuestTime
@@ -22,7 +23,8 @@ OWN_FRAMES = 4                  # of the hypervisor's for each domain: VMCS, pri
 class ParaDomain(Domain):
     """`interface` is the Interface that the kernel was written for, `table` the FrameTable, `clock` machine time, `frames` the FrameAllocator
     that pages come from and go to, `own` the machine addresses of OWN_FRAMES cleared frames."""
-    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'arguments']
+    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'channels',
+                          'arguments']
 
     technique = PARA
     hidden_features = exit_dispatch.HIDDEN_EDX          # of CPUID leaf 1, EDX
@@ -55,6 +57,7 @@ class ParaDomain(Domain):
         self.times = GuestTime(self, clock, table.memory, own[3], self.interface.layout)
         self.bounce = Bounce(self, FLAT_SEGMENTS)
         self.keyboard = Keyboard(self)
+        self.channels = EventChannels(self.number, self.events, self.host.devices.channels)
 
     # -- running
 
@@ -94,6 +97,7 @@ class ParaDomain(Domain):
     def end(self, status, why):
         if self.alive:
             self.times.end()
+            self.channels.close_all()
         Domain.end(self, status, why)
 
     def is_stuck(self):

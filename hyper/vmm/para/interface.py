@@ -1,4 +1,5 @@
 """The two versions of the interface: which hypercall has which number, and the layout of the shared structures."""
+from hyper.vmm.para.calls.channels import event_channel_op
 from hyper.vmm.para.calls.console import console_write
 from hyper.vmm.para.calls.debug_registers import get_debugreg, set_debugreg
 from hyper.vmm.para.calls.devices import kbd_op, no_device, not_privileged
@@ -54,7 +55,7 @@ CALLS_1_2 = [
     ('multicall', multicall),
     ('kbd_op', kbd_op),
     ('update_va_mapping', update_va_mapping),
-    ('event_channel_op', no_device),
+    ('event_channel_op', event_channel_op),
 ]
 
 

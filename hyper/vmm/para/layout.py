@@ -35,7 +35,7 @@ FLAT_LIMIT = SEGMENT_END - 1
 KERNEL_RING = 1
 
 # -- error numbers, negative in EAX
-EPERM, ENOMEM, EFAULT, EINVAL, ENOSYS = 1, 12, 14, 22, 38
+EPERM, ENOMEM, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS = 1, 12, 14, 17, 22, 28, 38
 
 MOST_WORK = 32768               # table entries, requests and bytes that one VM exit goes through before the guest is run again
 CONTINUE = 1 << 40              # in place of a result: the hypercall is made again, with arguments that say what remains
@@ -68,6 +68,15 @@ ANY_EVENT = MASTER - 1
 # -- shared_info, the part that all versions have
 EVENTS = 0
 EVENTS_MASK = 4
+
+# -- event channels of 1.2: two bitmaps in shared_info, each followed by the word that says which of its words are not zero
+MOST_CHANNELS = 1024
+MOST_DOMAIN_NUMBER = 0xffff
+CHANNELS_PENDING = 8
+CHANNELS_CLOSED_BY_PEER = 140
+SELECTOR = MOST_CHANNELS // 8
+CHANNEL_OPEN, CHANNEL_CLOSE, CHANNEL_SEND, CHANNEL_STATUS = range(4)
+CHANNEL_CLOSED, CHANNEL_DISCONNECTED, CHANNEL_CONNECTED = range(3)
 
 # -- start_info flags
 PRIVILEGED, OWNS_CONSOLE = 1, 2

@@ -26,6 +26,18 @@
 #define XEN_KBD_OP 19           /* (operation): XEN_KBD_READ is bits 7:0 a scan code if bit 8 is set */
 #define XEN_UPDATE_VA_MAPPING 20        /* (page number, entry, flags) */
 
+/* Xen 1.2 (--interface 1.2) numbers differently from 8 on, has shared_info by its machine address, and event channels between domains. */
+#define XEN_1_2_SCHED_OP 8      /* (0 yield, 1 exit, 2 stop) */
+#define XEN_1_2_UPDATE_VA_MAPPING 19
+#define XEN_1_2_EVENT_CHANNEL_OP 20     /* (operation, domain or channel) */
+#define CHANNEL_OPEN 0          /* to a domain -> number of the channel; it is connected when the other one has opened one, too */
+#define CHANNEL_CLOSE 1
+#define CHANNEL_SEND 2
+#define CHANNEL_STATUS 3        /* -> 0 closed, 1 not connected, 2 connected */
+#define SHARED_CHANNELS_PENDING 8       /* offsets in shared_info: bitmaps of 1024 channels, each followed by */
+#define SHARED_CHANNELS_CLOSED 140      /* the word that says which of its words are not zero */
+#define CHANNEL_SELECTOR 128
+
 /* pt_update: the two low bits of `ptr` say what to do. */
 #define PT_ENTRY 0              /* *ptr = val, an entry of a page table; ptr is virtual */
 #define PT_MACHINE_TO_PHYSICAL 2        /* of the frame at machine address ptr */
@@ -50,6 +62,7 @@
 #define EVENT_DIE 0x04u
 #define EVENT_DEBUG 0x08u
 #define EVENT_KEYBOARD 0x20u
+#define EVENT_CHANNEL 0x80u              /* 1.2: an event channel was sent through, or closed by the other end */
 #define EVENTS_MASTER 0x80000000u       /* of events_mask: clear, no event is delivered */
 
 #define START_PRIVILEGED 1      /* flags of start_info */
