@@ -61,7 +61,7 @@ FOUND = Stop(Reason.OUTPUT, 0, 'printed the text')
 class Guest:
     """What a domain is made from. `image` and `modules` are paths or bytes; `memory` is bytes or a text like '32M'.
 
-    `mode` is native, para or full; `mmu` is vtlb or ept; `at` is where a flat image is loaded and started; `disks` are values of --disk, such as
+    `mode` is native, para or full; `mmu` is vtlb or ept; `interface` is the Xen that a para kernel is for, 1.0 or 1.2; `at` is where a flat image is loaded and started; `disks` are values of --disk, such as
     'disk.img,snapshot'.
     """
     image: object
@@ -73,12 +73,15 @@ class Guest:
     at: int = None
     copies: int = 1
     disks: tuple = ()
+    interface: str = None
 
     def words(self, directory):
         """The words of the command line for it; images that are bytes are put into the directory."""
         words = [place(self.image, directory), '--mode', self.mode, '--memory', str(self.memory), '--copies', str(self.copies)]
         if self.mmu is not None:
             words += ['--mmu', self.mmu]
+        if self.interface is not None:
+            words += ['--interface', self.interface]
         if self.append:
             words += ['--append', self.append]
         if self.at is not None:
@@ -154,23 +157,24 @@ class Domain:
 
 class Machine:
     """A machine with a guest, loaded and ready to run. The options are those of Guest; `cpu` names the processor model;
-    with `realtime` machine time keeps to the clock on the wall; `symbols` (a path) has exits counted by function of the kernel.
+    with `realtime` machine time keeps to the clock on the wall; `symbols` (a path) has exits counted by function of the kernel;
+    `check_frames=N` has all counts of machine frames checked after every Nth hypercall of para domains.
 
     It is a context manager; `close` frees what it holds. Machine.of takes several guests. Machines are independent of each
     other; one thread at a time can run any of them.
     """
 
-    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, disks=(), cpu=None,
-                 realtime=False, symbols=None, on_output=None):
-        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies, tuple(disks))], cpu, realtime, symbols, on_output)
+    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, disks=(), interface=None, cpu=None,
+                 realtime=False, symbols=None, check_frames=None, on_output=None):
+        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies, tuple(disks), interface)], cpu, realtime, symbols, check_frames, on_output)
 
     @classmethod
-    def of(cls, *guests, cpu=None, realtime=False, symbols=None, on_output=None):
+    def of(cls, *guests, cpu=None, realtime=False, symbols=None, check_frames=None, on_output=None):
         """A machine whose domains are made from these Guests."""
         if not guests:
             raise BadInput('Machine.of(): needs at least one Guest')
         machine = cls.__new__(cls)
-        machine._open(guests, cpu, realtime, symbols, on_output)
+        machine._open(guests, cpu, realtime, symbols, check_frames, on_output)
         return machine
 
     @classmethod
@@ -180,7 +184,7 @@ class Machine:
         machine._open_words(words, on_output)
         return machine
 
-    def _open(self, guests, cpu, realtime, symbols, on_output):
+    def _open(self, guests, cpu, realtime, symbols, check_frames, on_output):
         with tempfile.TemporaryDirectory(prefix='guestkit-') as directory:
             words = []
             for guest in guests:
@@ -191,6 +195,8 @@ class Machine:
                 words.append('--realtime')
             if symbols is not None:
                 words += ['--symbols', os.fspath(symbols)]
+            if check_frames is not None:
+                words += ['--check-frames', str(check_frames)]
             self._open_words(words, on_output)
 
     def _open_words(self, words, on_output):

@@ -40,6 +40,8 @@ For the whole run
   --report text|json|none   what to tell on stderr when all has ended (default text)
   --report-file FILE        tells it to a file instead
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
+  --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
+                            tables and descriptor tables hold; 1 for every one
 
 Keys, if standard input is a terminal (Ctrl-C goes to the guest)
 {KEYS.strip(chr(10))}

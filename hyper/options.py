@@ -68,6 +68,8 @@ For the whole run
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
   --report-file FILE        tells it to a file instead
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
+  --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
+                            tables and descriptor tables hold; 1 for every one
   --jit PARAMETERS          of the JIT, as NAME=VALUE,... (threshold, function_threshold, trace_eagerness, ...), or off
   --final-state FILE        writes the machine's registers and a hash of its memory to a file, as JSON
 
@@ -131,6 +133,7 @@ class Options(object):
         self.expect = ''                # '' when not given
         self.realtime = False
         self.symbols = ''
+        self.check_frames = 0           # after so many hypercalls each time; 0 for never
 
     def virtualized(self):
         return self.domains[0].mode != NATIVE
@@ -356,6 +359,10 @@ class Parser(object):
             options.realtime = True
         elif word == '--symbols':
             options.symbols = self.value(word)
+        elif word == '--check-frames':
+            options.check_frames = parse_number(word, self.value(word))
+            if options.check_frames == 0:
+                raise UserError("--check-frames 0: would never check; give 1 for every hypercall, or leave it out")
         else:
             return False
         return True

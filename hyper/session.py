@@ -132,7 +132,7 @@ class Session(object):
             self.symbols = symbols.load(read_file(self.options.symbols))
         model = find_model(model_name(self.options))
         if self.options.virtualized():
-            self.hypervisor = Hypervisor(model, world, configs)
+            self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames)
             self.machine = self.hypervisor.machine
         else:
             config = configs[0]
@@ -275,6 +275,8 @@ class Session(object):
         for domain in self.hypervisor.domains:
             if domain.died:
                 text += 'hyper: ' + state_text(domain)
+        if self.machine.crashed() and text == '':
+            text = 'hyper: %s\n' % self.machine.why
         return text
 
     def report_text(self):

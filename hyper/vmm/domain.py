@@ -40,6 +40,10 @@ class Host(object):
         """The domain will not run again: it has exited or was stopped."""
 
 
+    def broken(self, domain, why):
+        """Something that must always hold does not, as was found when the domain ran."""
+
+
 class Domain(object):
     """`number` is the domain's identity, `region` the machine address of the frame for its VMCS, `hypercalls` how many numbers of
     hypercalls are counted."""

@@ -48,9 +48,10 @@ class FirstDomain(Receiver):
 
 
 class Hypervisor(Host):
-    """`configs` (DomainConfig) say which domains there are; raises UserError if one cannot be made."""
+    """`configs` (DomainConfig) say which domains there are; raises UserError if one cannot be made. After every `check_every` hypercalls, if that is
+    not 0, the frame table is checked."""
 
-    def __init__(self, model, world, configs):
+    def __init__(self, model, world, configs, check_every=0):
         self.model = model
         self.machine = Machine(machine_memory(configs), model, world)
         self.memory = self.machine.memory
@@ -64,6 +65,7 @@ class Hypervisor(Host):
         self.interrupts = HostInterrupts()
         self.system.interrupts = self.interrupts
         self.frames = FrameAllocator(self.memory, FIRST_FRAME)
+        self.check_every = check_every
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices()
         self.scheduler = Scheduler(self.clock, self)
@@ -211,6 +213,10 @@ class Hypervisor(Host):
 
     def domain_ended(self, domain):
         self.living -= 1
+
+    def broken(self, domain, why):
+        self.machine.end(stops.CRASHED, why)
+        domain.preempt()
 
 
 def machine_memory(configs):

@@ -1,6 +1,4 @@
-"""Paravirtual domains with small kernels in assembly, and a checker of the frame table."""
-import struct
-
+"""Paravirtual domains with small kernels in assembly."""
 from assemble import assemble
 from hyper.board.machine import World
 from hyper.board.uart import CharSink
@@ -9,8 +7,8 @@ from hyper.cpu import models
 from hyper.loader.file import ImageFile
 from hyper.vmm.hypervisor import Hypervisor
 from hyper.vmm.para import setup
-from hyper.vmm.para.frame_table import DESCRIPTORS, L1, L2, UNTYPED, WRITABLE
-from hyper.vmm.para.layout import FIRST_RESERVED_SLOT, FRAME
+from hyper.vmm.para.frame_checker import FrameChecker
+from hyper.vmm.para.layout import FRAME
 from loader_parts import elf
 
 LOAD = 0xc0000000
@@ -65,11 +63,11 @@ def image_of(source):
     return ImageFile('kernel', elf([(LOAD, 0, code, len(code) + 64)], LOAD))
 
 
-def make(sources, memory=MEMORY, line='', modules=(), interface='', lines=None):
+def make(sources, memory=MEMORY, line='', modules=(), interface='', lines=None, check_every=0):
     """A hypervisor with a domain for each kernel; `lines` are command lines that differ."""
     configs = [DomainConfig('d%d' % k, 'para', '', memory, lines[k] if lines else line, image_of(source), list(modules), -1, Console(), interface)
                for k, source in enumerate(sources)]
-    hypervisor = Hypervisor(models.find(''), World(), configs)
+    hypervisor = Hypervisor(models.find(''), World(), configs, check_every)
     for domain, config in zip(hypervisor.domains, configs):
         domain.text = lambda config=config: config.sink.text
     return hypervisor
@@ -85,47 +83,8 @@ def run(source, most=20000, **options):
 
 
 def check_counts(hypervisor):
-    """Counts in the frame table must be what tables, base pointers, pins and descriptor tables say, and no table be writable."""
-    table = hypervisor.frame_table
-    memory = table.memory
-    references = [0] * table.count
-    uses = [0] * table.count
-    kinds = [set() for k in range(table.count)]
-
-    def refer(frame, kind, owner):
-        assert table.owner[frame] == owner, 'a reference to a frame of another'
-        references[frame] += 1
-        if kind != UNTYPED:
-            uses[frame] += 1
-            kinds[frame].add(kind)
-
-    for frame in range(table.count):
-        if table.pinned[frame]:
-            refer(frame, table.kind[frame], table.owner[frame])
-        if table.kind[frame] not in (L1, L2):
-            continue
-        entries = struct.unpack_from('<1024I', memory.storage, frame * FRAME)
-        if table.kind[frame] == L1:
-            for entry in entries:
-                if entry & 1:
-                    assert not entry & 0x180
-                    refer(entry >> 12, WRITABLE if entry & 2 else UNTYPED, table.owner[frame])
-        elif table.kind[frame] == L2:
-            for entry in entries[:FIRST_RESERVED_SLOT]:
-                if entry & 1:
-                    assert not entry & 0x180
-                    refer(entry >> 12, L1, table.owner[frame])
-    for domain in hypervisor.domains:
-        refer(domain.paging.base, L2, domain.number)
-        refer(domain.shared_frame, WRITABLE, domain.number)     # the hypervisor's own
-        for frame in domain.tables.gdt + domain.tables.ldt:
-            if frame >= 0:
-                refer(frame, DESCRIPTORS, domain.number)
-    for frame in range(table.count):
-        assert (table.references[frame], table.uses[frame]) == (references[frame], uses[frame]), 'frame %d' % frame
-        assert len(kinds[frame]) <= 1, 'frame %d has two types' % frame
-        if uses[frame]:
-            assert kinds[frame] == set([table.kind[frame]])
+    """The frame table must be what tables, base pointers, pins and descriptor tables say."""
+    assert FrameChecker(hypervisor.frame_table, hypervisor.domains).check() == ''
 
 
 class Bench(object):

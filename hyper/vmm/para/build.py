@@ -17,6 +17,7 @@ from hyper.loader.file import Block, megabytes
 from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain
+from hyper.vmm.para.frame_checker import FrameChecker, PeriodicCheck
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, USER, WRITE
@@ -45,6 +46,8 @@ def make_table(hypervisor):
         frames.append(hypervisor.take_frame())
     table = FrameTable(hypervisor.memory, frames)
     descriptors.write_reserved(hypervisor.memory, table.descriptors // FRAME)
+    if hypervisor.check_every > 0:
+        table.checks = PeriodicCheck(FrameChecker(table, hypervisor.domains), hypervisor.check_every)
     return table
 
 

@@ -38,10 +38,12 @@ class DescriptorTables(object):
         self.map_page(GDT_PAGE, self.default)
 
     def map_page(self, page, frame):
-        entry = 0
-        if frame != NO_FRAME:
-            entry = frame * FRAME | PRESENT | ACCESSED
-        self.memory.write32(self.private_table + 4 * page, entry)
+        self.memory.write32(self.private_table + 4 * page, self.entry(frame))
+
+    def entry(self, frame):
+        if frame == NO_FRAME:
+            return 0
+        return frame * FRAME | PRESENT | ACCESSED
 
     # -- the GDT
 
@@ -124,6 +126,23 @@ class DescriptorTables(object):
         self.ldt[page] = machine // FRAME
         self.map_page(LDT_PAGE + page, machine // FRAME)
         return True
+
+    def tally(self, checker):
+        """Tells a FrameChecker of the frames in use, and whether the processor has those."""
+        for k in range(TABLE_PAGES):
+            gdt = self.gdt[k]
+            if gdt != NO_FRAME:
+                checker.refer(self.paging.number, gdt, DESCRIPTORS, 'the GDT', gdt)
+            elif k == 0:
+                gdt = self.default
+            self.tally_page(checker, GDT_PAGE + k, gdt)
+            if self.ldt[k] != NO_FRAME:
+                checker.refer(self.paging.number, self.ldt[k], DESCRIPTORS, 'the LDT', self.ldt[k])
+            self.tally_page(checker, LDT_PAGE + k, self.ldt[k])
+
+    def tally_page(self, checker, page, frame):
+        if self.memory.read32(self.private_table + 4 * page) != self.entry(frame):
+            checker.report('page 0x%x of the private area of domain %d is not mapped as its descriptor tables say' % (page, self.paging.number))
 
     # -- single descriptors
 

@@ -112,15 +112,23 @@ def with_accessed(high):
     return high
 
 
-def check_frame(memory, frame):
-    """Whether all descriptors in a frame are allowed; marks them accessed."""
+def are_allowed(memory, frame):
+    """Whether all descriptors in a frame are."""
     at = frame * FRAME
     end = at + FRAME
     while at < end:
         if not is_allowed(memory.read32(at), memory.read32(at + 4)):
             return False
         at += 8
+    return True
+
+
+def check_frame(memory, frame):
+    """Whether all descriptors in a frame are allowed; marks them accessed."""
+    if not are_allowed(memory, frame):
+        return False
     at = frame * FRAME
+    end = at + FRAME
     while at < end:
         high = memory.read32(at + 4)
         if with_accessed(high) != high:

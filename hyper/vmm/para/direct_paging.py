@@ -9,9 +9,9 @@ Stale translations: the processor may still hold a writable translation of a fra
 remembers when it lost that mapping (`stamp`, in number of flushes), and if no flush came since, there is one before it can be a table.
 """
 from hyper.board import raw
-from hyper.vmm.para.descriptors import check_frame
+from hyper.vmm.para.descriptors import are_allowed, check_frame
 from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
-from hyper.vmm.para.layout import (ACCESSED, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
+from hyper.vmm.para.layout import (ACCESSED, DIRTY, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
 from hyper.vmx import fields
 
 NO_FRAME = -1
@@ -172,13 +172,16 @@ class DirectPaging(object):
                 return False
             k = self.next_present(frame, k + 1, FIRST_RESERVED_SLOT)
         for k in range(FIRST_RESERVED_SLOT, ENTRIES):
-            entry = 0
-            if k == M2P_SLOT:
-                entry = self.table.m2p_table | PRESENT | ACCESSED
-            elif k == PRIVATE_SLOT:
-                entry = self.private_table | PRESENT | ACCESSED
-            memory.write32(at + 4 * k, entry)
+            memory.write32(at + 4 * k, self.reserved_slot(k))
         return True
+
+    def reserved_slot(self, k):
+        """The entry of a page directory that is the hypervisor's."""
+        if k == M2P_SLOT:
+            return self.table.m2p_table | PRESENT | ACCESSED
+        if k == PRIVATE_SLOT:
+            return self.private_table | PRESENT | ACCESSED
+        return 0
 
     def drop_l2(self, frame, count):
         memory = self.memory
@@ -207,6 +210,33 @@ class DirectPaging(object):
         if entry & ENTRY_FORBIDDEN:
             return False
         return self.get_typed(entry >> 12, L1)
+
+    def tally(self, checker, frame, kind):
+        """Tells a FrameChecker what a frame of the domain's that is a table refers to, and what must not be in it."""
+        memory = self.memory
+        at = frame * FRAME
+        end = ENTRIES
+        if kind == L2:
+            end = FIRST_RESERVED_SLOT
+            for k in range(FIRST_RESERVED_SLOT, ENTRIES):
+                if memory.read32(at + 4 * k) & ~(ACCESSED | DIRTY) != self.reserved_slot(k) & ~(ACCESSED | DIRTY):
+                    checker.report("slot 0x%x of the page directory in frame 0x%x of domain %d is not the hypervisor's" % (k, frame, self.number))
+        elif kind != L1:
+            if not are_allowed(memory, frame):
+                checker.report('frame 0x%x of domain %d holds a descriptor that is not allowed' % (frame, self.number))
+            return
+        k = self.next_present(frame, 0, end)
+        while k < end:
+            entry = memory.read32(at + 4 * k)
+            if entry & ENTRY_FORBIDDEN:
+                checker.report('entry 0x%x of the table in frame 0x%x of domain %d has forbidden bits: 0x%x' % (k, frame, self.number, entry))
+            if kind == L2:
+                checker.refer(self.number, entry >> 12, L1, 'a directory entry', frame)
+            elif entry & WRITE:
+                checker.refer(self.number, entry >> 12, WRITABLE, 'a writable mapping', frame)
+            else:
+                checker.refer(self.number, entry >> 12, UNTYPED, 'a mapping', frame)
+            k = self.next_present(frame, k + 1, end)
 
     # -- changing tables in use; False, with nothing changed, if that is refused
 

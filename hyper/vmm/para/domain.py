@@ -6,10 +6,10 @@ from hyper.vmm.para import exit_dispatch
 from hyper.vmm.para.bounce import Bounce
 from hyper.vmm.para.descriptor_tables import DescriptorTables
 from hyper.vmm.para.descriptors import FLAT_SEGMENTS
-from hyper.vmm.para.direct_paging import DirectPaging
+from hyper.vmm.para.direct_paging import DirectPaging, NO_FRAME
 from hyper.vmm.para.event_channels import EventChannels
 from hyper.vmm.para.events import Events
-from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
+from hyper.vmm.para.frame_table import L2, NO_PAGE, WRITABLE
 from hyper.vmm.para.guest_time import GuestTime
 from hyper.vmm.para.keyboard import Keyboard
 from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
@@ -82,7 +82,11 @@ class ParaDomain(Domain):
         if number < 0 or number >= interface.count:
             return -ENOSYS
         self.hypercalls[number] += 1
-        return interface.handlers[number](self)
+        result = interface.handlers[number](self)
+        checks = self.paging.table.checks
+        if checks is not None:
+            checks.after(self, interface.names[number])
+        return result
 
     def receive(self, text):
         self.keyboard.receive(text)
@@ -105,6 +109,13 @@ class ParaDomain(Domain):
             return False
         at = self.linear_eip()
         return jumps_to_itself(self.linear.read32(at), self.linear.read32((at - 2) & M32))
+
+    def tally(self, checker):
+        """Tells a FrameChecker of all references but those of tables' contents and pins."""
+        if self.paging.base != NO_FRAME:
+            checker.refer(self.number, self.paging.base, L2, 'the base pointer', self.paging.base)
+        checker.refer(self.number, self.shared_frame, WRITABLE, 'the hypervisor', self.shared_frame)
+        self.tables.tally(checker)
 
     # -- telling
 

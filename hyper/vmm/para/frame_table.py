@@ -31,6 +31,7 @@ class FrameTable(object):
         self.references = [0] * count           # all references
         self.pinned = [False] * count
         self.stamp = [0] * count                # see DirectPaging.flushes
+        self.checks = None                      # the PeriodicCheck, if one was asked for
         self.m2p_table = frames[0]              # machine addresses
         self.descriptors = frames[1]
         self.m2p = frames[2:]
