@@ -20,6 +20,16 @@ class DomainReport:
     data: dict = field(repr=False)
 
     @property
+    def refusals(self):
+        """What a paravirtual domain was refused: counts by reason."""
+        return self.data.get('refusals', {})
+
+    @property
+    def last_refusals(self):
+        """The last of them in words."""
+        return self.data.get('last_refusals', [])
+
+    @property
     def functions(self):
         """Exits by function of the kernel, the most frequent first: (function, reason, count). Empty without `symbols`."""
         return [tuple(row) for row in self.data.get('functions', [])]

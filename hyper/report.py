@@ -197,7 +197,45 @@ def domains_text(hypervisor, seconds, symbols):
     text += kinds_text('exits by reason', domains, exit_kinds(domains))
     if symbols is not None:
         text += functions_text(function_kinds(domains, symbols))
-    return text + kinds_text('hypercalls', domains, hypercall_kinds(domains))
+    return text + kinds_text('hypercalls', domains, hypercall_kinds(domains)) + refusals_text(domains)
+
+
+def refusal_kinds(domains):
+    """By reason."""
+    kinds = []
+    for domain in domains:
+        refusals = domain.refused()
+        if refusals is not None:
+            for reason in refusals.reasons():
+                if find_kind(kinds, reason) is None:
+                    kinds.append(Kind(reason))
+    for kind in kinds:
+        for domain in domains:
+            refusals = domain.refused()
+            kind.add(0 if refusals is None else refusals.counts.get(kind.name, 0))
+    return by_total(kinds)
+
+
+def refusals_text(domains):
+    """What was refused, by reason, and the last of it in words for each domain."""
+    text = kinds_text('refused', domains, refusal_kinds(domains))
+    for domain in domains[:MOST_ROWS]:
+        refusals = domain.refused()
+        if refusals is not None and refusals.count > 0:
+            text += '\n  last refused to domain %d\n' % domain.number
+            for line in refusals.latest():
+                text += '    ' + line + '\n'
+    return text
+
+
+def refusals_json(refusals):
+    counts = []
+    for reason in refusals.reasons():
+        counts.append('%s: %d' % (quoted(reason), refusals.counts[reason]))
+    last = []
+    for line in refusals.latest():
+        last.append(quoted(line))
+    return ', "refusals": {%s}, "last_refusals": [%s]' % (', '.join(counts), ', '.join(last))
 
 
 def count_of(number, thing):
@@ -266,6 +304,9 @@ def domain_json(domain, symbols):
     functions = ''
     if symbols is not None:
         functions = functions_json(function_kinds([domain], symbols))
+    refusals = domain.refused()
+    if refusals is not None:
+        functions += refusals_json(refusals)
     return ('{"number": %d, "name": %s, "mode": "%s", "mmu": "%s", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": %d, '
             '"exits": {%s}, "hypercalls": {%s}%s}' % (
                 domain.number, quoted(domain.name), domain.technique, domain.mmu, quoted(domain.state()), domain.status,

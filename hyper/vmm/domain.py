@@ -127,6 +127,10 @@ class Domain(object):
         """For a debugger; False if that is not allowed."""
         return False
 
+    def refused(self):
+        """The Refusals, None where the guest has nothing to ask for."""
+        return None
+
     def hypercall_name(self, number):
         return 'hypercall %d' % number
 

@@ -77,7 +77,7 @@ class DescriptorTables(object):
         paging = self.paging
         memory = self.memory
         if not paging.owns(frame) or paging.uses[frame] > 0 and paging.kind[frame] != DESCRIPTORS:
-            return False
+            return paging.get_typed(frame, DESCRIPTORS)         # which says why not
         before = [0] * RESERVED_WORDS
         for k in range(RESERVED_WORDS):
             before[k] = memory.read32(frame * FRAME + FIRST_RESERVED_DESCRIPTOR * 8 + 4 * k)
@@ -92,7 +92,7 @@ class DescriptorTables(object):
 
     def set_ldt(self, base, entries):
         if entries > MOST_DESCRIPTORS or base & 0xfff or base + entries * 8 > HYPERVISOR:
-            return False
+            return self.paging.refusals.because('an LDT too large, not page-aligned or at the hypervisor')
         self.forget_ldt()
         self.ldt_base = base
         self.ldt_entries = entries

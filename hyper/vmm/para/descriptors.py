@@ -14,6 +14,7 @@ DPL_SHIFT = 13
 TYPE = 0xf00
 CALL_GATE, LDT_SEGMENT = 0xc00, 0x200
 GATE_RESERVED = 0xe0
+REACHES = 'a segment that reaches the hypervisor'
 
 IN_LDT, RPL = 4, 3              # of a selector
 
@@ -89,20 +90,29 @@ def is_kernel_selector(selector):
 
 
 def is_allowed(low, high):
+    return why_refused(low, high) == ''
+
+
+def why_refused(low, high):
+    """Why a descriptor is not allowed, '' if it is."""
     if not high & PRESENT:
-        return True             # its use faults
+        return ''               # its use faults
     if dpl(high) == 0:
-        return False
+        return 'a descriptor of ring 0'
     if not high & ORDINARY:
         # the target of a call gate is a segment of the guest's or a flat one, none of which is in ring 0
-        return high & TYPE == CALL_GATE and not high & GATE_RESERVED
+        if high & TYPE == CALL_GATE and not high & GATE_RESERVED:
+            return ''
+        return 'a gate or system segment other than a call gate'
     start = base(low, high)
     end = start + limit(low, high)
     if high & (CODE | EXPAND_DOWN) == EXPAND_DOWN:
         if high & BIG:
-            return False        # it reaches to the end of the address space
+            return REACHES          # to the end of the address space
         end = start + 0xffff
-    return end < SEGMENT_END
+    if end >= SEGMENT_END:
+        return REACHES
+    return ''
 
 
 def with_accessed(high):

@@ -12,14 +12,21 @@ from hyper.board import raw
 from hyper.vmm.para.descriptors import are_allowed, check_frame
 from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import (ACCESSED, DIRTY, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
+from hyper.vmm.para.refusals import Refusals
 from hyper.vmx import fields
 
 NO_FRAME = -1
 
+# why something is refused
+FOREIGN = 'a frame that is not the domain\'s'
+TOO_MANY = 'too many references to a frame'
+FORBIDDEN_BITS = 'an entry with bits that the interface does not allow'
+NO_TABLE = 'an entry of what is no page table'
+
 
 class DirectPaging(object):
     """Of the domain `number`. `private_table` is the machine address of its page table for the hypervisor's private area."""
-    _immutable_fields_ = ['number', 'table', 'memory', 'vmx', 'private_table', 'owner', 'kind', 'uses', 'references']
+    _immutable_fields_ = ['number', 'table', 'memory', 'vmx', 'private_table', 'owner', 'kind', 'uses', 'references', 'refusals']
 
     def __init__(self, number, table, vmx, private_table):
         self.number = number
@@ -33,6 +40,7 @@ class DirectPaging(object):
         self.references = table.references
         self.base = NO_FRAME            # of the page directory in use
         self.flushes = 1
+        self.refusals = Refusals()
         self.work = 0                   # entries looked at, for those who bound what one hypercall does
 
     # -- the translations that the processor holds
@@ -55,11 +63,11 @@ class DirectPaging(object):
     def get(self, frame):
         """A reference without a type: a mapping that cannot be written through."""
         if not self.owns(frame):
-            return False
+            return self.refusals.because(FOREIGN)
         assert frame >= 0
         count = self.references[frame]
         if count >= MOST_REFERENCES:
-            return False
+            return self.refusals.because(TOO_MANY)
         self.references[frame] = count + 1
         return True
 
@@ -70,12 +78,12 @@ class DirectPaging(object):
     def get_typed(self, frame, kind):
         """A reference that needs the frame to be of a type; with the first one the contents are checked."""
         if not self.owns(frame):
-            return False
+            return self.refusals.because(FOREIGN)
         assert frame >= 0
         count = self.references[frame]
         uses = self.uses[frame]
         if count >= MOST_REFERENCES:
-            return False
+            return self.refusals.because(TOO_MANY)
         if uses == 0:
             self.kind[frame] = kind
             self.uses[frame] = 1
@@ -90,7 +98,11 @@ class DirectPaging(object):
                     self.flush()
             return True
         if self.kind[frame] != kind:
-            return False
+            if kind == WRITABLE:
+                return self.refusals.because('a writable mapping of a page table or descriptor table')
+            if self.kind[frame] == WRITABLE:
+                return self.refusals.because('a table in a frame that is mapped writable')
+            return self.refusals.because('a frame that is in use as a table of another type')
         self.uses[frame] = uses + 1
         self.references[frame] = count + 1
         return True
@@ -116,7 +128,9 @@ class DirectPaging(object):
             return self.check_l1(frame)
         if kind == L2:
             return self.check_l2(frame)
-        return check_frame(self.memory, frame)
+        if not check_frame(self.memory, frame):
+            return self.refusals.because('a descriptor that is not allowed in a descriptor table')
+        return True
 
     def drop(self, frame, kind):
         """Drops the references that the contents of a table made."""
@@ -195,7 +209,7 @@ class DirectPaging(object):
     def get_l1_entry(self, entry):
         """The reference of a present entry of a page table."""
         if entry & ENTRY_FORBIDDEN:
-            return False
+            return self.refusals.because(FORBIDDEN_BITS)
         if entry & WRITE:
             return self.get_typed(entry >> 12, WRITABLE)
         return self.get(entry >> 12)
@@ -208,7 +222,7 @@ class DirectPaging(object):
 
     def get_l2_entry(self, entry):
         if entry & ENTRY_FORBIDDEN:
-            return False
+            return self.refusals.because(FORBIDDEN_BITS)
         return self.get_typed(entry >> 12, L1)
 
     def tally(self, checker, frame, kind):
@@ -244,19 +258,19 @@ class DirectPaging(object):
         """Changes the entry at a machine address, which must be in a frame of the domain's that is a table."""
         frame = at >> 12
         if at & 3 or not self.owns(frame) or self.uses[frame] == 0:
-            return False
+            return self.refusals.because(NO_TABLE)
         kind = self.kind[frame]
         if kind == L1:
             return self.write_l1_entry(at, value)
         if kind == L2:
             return self.write_l2_entry(at, value)
-        return False
+        return self.refusals.because(NO_TABLE)
 
     def write_l1_entry(self, at, value):
         old = self.memory.read32(at)
         if old & PRESENT and value & PRESENT and (old ^ value) & (PAGE | WRITE) == 0:
             if value & ENTRY_FORBIDDEN:
-                return False
+                return self.refusals.because(FORBIDDEN_BITS)
             self.memory.write32(at, value)
             return True
         if value & PRESENT and not self.get_l1_entry(value):
@@ -268,7 +282,7 @@ class DirectPaging(object):
 
     def write_l2_entry(self, at, value):
         if (at & 0xfff) >> 2 >= FIRST_RESERVED_SLOT:
-            return False
+            return self.refusals.because('a slot of a page directory that is the hypervisor\'s')
         if value & PRESENT and not self.get_l2_entry(value):
             return False
         old = self.memory.read32(at)
@@ -278,14 +292,18 @@ class DirectPaging(object):
         return True
 
     def pin(self, frame, kind):
-        if not self.owns(frame) or self.table.pinned[frame] or not self.get_typed(frame, kind):
+        if self.owns(frame) and self.table.pinned[frame]:
+            return self.refusals.because('a table that is pinned already')
+        if not self.get_typed(frame, kind):
             return False
         self.table.pinned[frame] = True
         return True
 
     def unpin(self, frame):
-        if not self.owns(frame) or not self.table.pinned[frame]:
-            return False
+        if not self.owns(frame):
+            return self.refusals.because(FOREIGN)
+        if not self.table.pinned[frame]:
+            return self.refusals.because('to unpin what is not pinned')
         self.table.pinned[frame] = False
         self.put_typed(frame)
         return True

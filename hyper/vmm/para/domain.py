@@ -24,7 +24,7 @@ class ParaDomain(Domain):
     """`interface` is the Interface that the kernel was written for, `table` the FrameTable, `clock` machine time, `frames` the FrameAllocator
     that pages come from and go to, `own` the machine addresses of OWN_FRAMES cleared frames."""
     _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'channels',
-                          'arguments']
+                          'arguments', 'refusals']
 
     technique = PARA
     hidden_features = exit_dispatch.HIDDEN_EDX          # of CPUID leaf 1, EDX
@@ -43,6 +43,7 @@ class ParaDomain(Domain):
         self.in_multicall = False
         self.descriptors_changed = False
         self.make_parts(table, clock, own)
+        self.refusals = self.paging.refusals
         table.give(self.shared_frame, number, NO_PAGE)
         held = self.paging.get_typed(self.shared_frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
         assert held
@@ -79,14 +80,22 @@ class ParaDomain(Domain):
     def call(self, number):
         """Makes the hypercall with `arguments`; the result is negative for an error, or CONTINUE."""
         interface = self.interface
+        refusals = self.refusals
+        refusals.reason = ''
         if number < 0 or number >= interface.count:
+            self.note_refusal('unknown hypercall', ENOSYS)
             return -ENOSYS
         self.hypercalls[number] += 1
         result = interface.handlers[number](self)
+        if result < 0 or refusals.reason != '':
+            self.note_refusal(interface.names[number], -result)
         checks = self.paging.table.checks
         if checks is not None:
             checks.after(self, interface.names[number])
         return result
+
+    def note_refusal(self, what, error):
+        self.refusals.note_call(what, error, self.arguments, self.linear_eip())
 
     def receive(self, text):
         self.keyboard.receive(text)
@@ -118,6 +127,9 @@ class ParaDomain(Domain):
         self.tables.tally(checker)
 
     # -- telling
+
+    def refused(self):
+        return self.refusals
 
     def hypercall_name(self, number):
         return self.interface.names[number]

@@ -3,7 +3,7 @@ from hyper.cpu import faults
 from hyper.cpu.models import model as models
 from hyper.vmm.para.bounce import FLAG_RF, NO_ADDRESS, NO_ERROR
 from hyper.vmm.para.instruction import advance, length_of_int
-from hyper.vmm.para.layout import CONTINUE, ELSEWHERE, FRAME, HYPERCALL_VECTOR, KERNEL_RING, LDT, M32, TABLE_PAGES, TRAP_DPL
+from hyper.vmm.para.layout import CONTINUE, ELSEWHERE, FRAME, HYPERCALL_VECTOR, HYPERVISOR, KERNEL_RING, LDT, M32, TABLE_PAGES, TRAP_DPL
 from hyper.vmx import events, fields, reasons
 
 REASONS = 64
@@ -19,6 +19,7 @@ HIDDEN_EDX = (models.VME | models.PSE | models.PAE | models.MCE | models.APIC | 
 HIDDEN_ECX = models.VMX | models.MONITOR
 HIDDEN_EXTENDED_EDX = models.NX
 HAS_HYPERVISOR = 1 << 31                # of ECX
+PROTECTED = 'an instruction of ring 0, or beyond a segment (#GP of the kernel)'
 
 
 def ring(domain):
@@ -94,6 +95,8 @@ def page_fault(domain, error, address):
         if tables.map_ldt((address - LDT) // FRAME):
             return
         address = (tables.ldt_base + address - LDT) & M32
+    elif address >= HYPERVISOR:
+        domain.refusals.note('memory access', domain.linear_eip(), 'an access to the hypervisor\'s part of the address space')
     domain.system.cr2 = address
     domain.bounce.trap(faults.PF, error, address, FLAG_RF)
 
@@ -113,6 +116,8 @@ def general_protection(domain, error):
             advance(vmx, length_of_int(domain.linear, linear_eip))
             domain.bounce.trap(vector, NO_ERROR, NO_ADDRESS, 0)
             return
+    if ring(domain) == KERNEL_RING:
+        domain.refusals.note('instruction', domain.linear_eip(), PROTECTED)
     domain.bounce.trap(faults.GP, error, NO_ADDRESS, FLAG_RF)
 
 
@@ -153,6 +158,7 @@ def exit_cpuid(domain):
 
 def exit_privileged(domain):
     """An instruction of ring 0, in case its exit comes before its #GP."""
+    domain.refusals.note('instruction', domain.linear_eip(), PROTECTED)
     domain.bounce.trap(faults.GP, 0, NO_ADDRESS, FLAG_RF)
 
 

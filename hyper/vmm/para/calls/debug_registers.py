@@ -13,14 +13,17 @@ def set_debugreg(domain):
     value = domain.arguments[1]
     if number < 4:
         if value > HYPERVISOR - 4:
+            domain.refusals.because('a breakpoint in the hypervisor')
             return -EPERM
     elif number == DR6:
         value = value & DR6_MAY | DR6_ONES
     elif number == DR7:
         if value & DR7_GENERAL_DETECT:
+            domain.refusals.because('to guard the debug registers')
             return -EPERM
         for k in range(4):
             if value >> (16 + 4 * k) & 3 == ON_PORTS:
+                domain.refusals.because('a breakpoint on ports')
                 return -EPERM
         value = value & DR7_MAY | DR7_ONES
     else:

@@ -1,4 +1,5 @@
 """pt_update (mmu_update) and update_va_mapping: changes to page tables in use, and requests to the MMU."""
+from hyper.vmm.para.direct_paging import FOREIGN
 from hyper.vmm.para.frame_table import L1, L2
 from hyper.vmm.para.layout import (CONTINUE, EFAULT, EINVAL, EPERM, EXTENDED, FLUSH_TLB, FRAME, HYPERVISOR, INVALIDATE, MACHINE_TO_PHYSICAL, MOST_WORK, NEW_BASE,
                                    NORMAL, PIN_L1, PIN_L2, REQUEST_SIZE, SET_LDT, UNCHECKED, UNPIN, UPDATE_FLUSH, UPDATE_INVALIDATE)
@@ -46,10 +47,12 @@ def request(domain, pointer, value):
     if command == MACHINE_TO_PHYSICAL:
         frame = pointer // FRAME
         if not domain.paging.owns(frame):
+            domain.refusals.because(FOREIGN)
             return -EINVAL
         domain.paging.table.set_page(frame, value)
         return 0
     if command == UNCHECKED:
+        domain.refusals.because('an unchecked update, which is the privileged domain\'s')
         return -EPERM
     assert command == EXTENDED
     if extended(domain, value & 0xff, pointer, value >> 8):
@@ -84,7 +87,7 @@ def extended(domain, command, pointer, value):
             return False
         domain.descriptors_changed = True
         return True
-    return False                # no paging with more levels here
+    return domain.refusals.because('a request that is none, or for page tables of three or four levels')
 
 
 def update_va_mapping(domain):
@@ -93,10 +96,14 @@ def update_va_mapping(domain):
     value = domain.arguments[1]
     flags = domain.arguments[2]
     if page >= HYPERVISOR // FRAME:
+        domain.refusals.because('a mapping at or above the hypervisor')
         return -EINVAL
     paging = domain.paging
     at = domain.linear.table_entry(page * FRAME)
-    if at == NOT_MAPPED or not paging.write_l1_entry(at, value):
+    if at == NOT_MAPPED:
+        domain.refusals.because('a mapping where there is no page table')
+        return -EINVAL
+    if not paging.write_l1_entry(at, value):
         return -EINVAL
     if flags & UPDATE_FLUSH:
         paging.flush()

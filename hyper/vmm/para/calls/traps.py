@@ -6,6 +6,7 @@ from hyper.vmm.para.traps import NO_FAST_TRAP, VECTORS
 from hyper.vmx import fields
 
 CR0_TS = 1 << 3
+NOT_RING_1 = 'a handler or stack that is not in ring 1'
 
 
 def set_trap_table(domain):
@@ -23,6 +24,7 @@ def set_trap_table(domain):
         if address == 0:
             break
         if not is_kernel_selector(word >> 16):
+            domain.refusals.because(NOT_RING_1)
             return -EPERM
         count += 1
         if count > VECTORS:
@@ -42,6 +44,7 @@ def set_trap_table(domain):
 def stack_switch(domain):
     """Where entries from outer rings build their frames."""
     if not is_kernel_selector(domain.arguments[0]):
+        domain.refusals.because(NOT_RING_1)
         return -EPERM
     domain.traps.set_stack(domain.arguments[0] & 0xffff, domain.arguments[1])
     return 0
@@ -50,6 +53,7 @@ def stack_switch(domain):
 def set_callbacks(domain):
     a = domain.arguments
     if not is_kernel_selector(a[0]) or not is_kernel_selector(a[2]):
+        domain.refusals.because(NOT_RING_1)
         return -EPERM
     traps = domain.traps
     traps.event_selector = a[0] & 0xffff
@@ -63,6 +67,7 @@ def set_fast_trap(domain):
     """0 for none."""
     vector = domain.arguments[0]
     if vector != NO_FAST_TRAP and not domain.traps.may_be_fast(vector):
+        domain.refusals.because('a fast trap that is an exception, a hypercall, or without a handler that leaves events as they are')
         return -EINVAL
     domain.traps.set_fast_trap(vector)
     return 0
