@@ -25,8 +25,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
   --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
-  --disk FILE[,WORD]...     a disk of a native or full machine: a raw image, which keeps what is written to it, or a qcow2 one; may be repeated.
-                            Words: ro (read-only), snapshot (changes are forgotten), ide (the default), virtio, cdrom (an ISO image)
+  --disk FILE[,WORD]...     a disk: a raw image, which keeps what is written to it, or a qcow2 one; may be repeated. Words: ro (read-only), snapshot
+                            (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for para), rate=SIZE (para: the most bytes a second)
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind

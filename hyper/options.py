@@ -50,9 +50,9 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
   --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
-  --disk FILE[,WORD]...     a disk of a native or full machine: a raw image, which keeps what is written to it; may be
-                            repeated. Words: ro (read-only), snapshot (changes are forgotten), ide (the default), virtio,
-                            cdrom (an ISO image)
+  --disk FILE[,WORD]...     a disk: a raw image, which keeps what is written to it; may be repeated. Words: ro (read-only),
+                            snapshot (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for
+                            para), rate=SIZE (para: the most bytes a second)
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console
@@ -91,6 +91,7 @@ class DiskOptions(object):
         self.read_only = False
         self.snapshot = False
         self.interface = IDE
+        self.rate = 0                   # bytes a second, 0 for no limit
 
 
 class DomainOptions(object):
@@ -196,6 +197,13 @@ def parse_size(option, text):
     return value * unit
 
 
+def parse_rate(option, text):
+    rate = parse_size(option, text)
+    if rate == 0:
+        raise UserError("%s rate=%s: nothing would ever pass; leave it out for no limit" % (option, text))
+    return rate
+
+
 def parse_memory(option, text):
     size = parse_size(option, text)
     if size < LEAST_MEMORY or size > MOST_MEMORY:
@@ -249,8 +257,10 @@ def parse_disk(option, text):
         elif word == IDE or word == VIRTIO or word == CDROM:
             disk.interface = word
             disk.read_only = disk.read_only or word == CDROM
+        elif word.startswith('rate='):
+            disk.rate = parse_rate(option, word[5:])
         else:
-            raise UserError("%s %s: %s is not known; choose from ro, snapshot, ide, virtio, cdrom" % (option, words[0], word))
+            raise UserError("%s %s: %s is not known; choose from ro, snapshot, ide, virtio, cdrom, rate=SIZE" % (option, words[0], word))
     return disk
 
 
@@ -398,13 +408,15 @@ class Parser(object):
     def check_disks(self, domain):
         if domain.network != '' and domain.mode == PARA:
             raise UserError("--net: a domain of --mode para has no PC; give it --mode full, or leave it out")
-        if len(domain.disks) > 0 and domain.mode == PARA:
-            raise UserError("--disk: a domain of --mode para has no PC; give it --mode full, or --module for an archive")
         if len(domain.disks) > MOST_DISKS:
             raise UserError("%d disks: %d are the most" % (len(domain.disks), MOST_DISKS))
         on_ide = 0
         for disk in domain.disks:
-            if disk.interface != VIRTIO:
+            if domain.mode == PARA and disk.interface == VIRTIO:
+                raise UserError("--disk %s: a domain of --mode para has a ring of its own for disks; leave out virtio" % disk.file)
+            if domain.mode != PARA and disk.rate > 0:
+                raise UserError("--disk %s: only a domain of --mode para has disks of a limited rate; leave out rate=" % disk.file)
+            if domain.mode != PARA and disk.interface != VIRTIO:
                 on_ide += 1
             if domain.copies > 1 and not disk.read_only and not disk.snapshot:
                 raise UserError("--disk %s: %d copies cannot write to one disk; add ,ro or ,snapshot" % (disk.file, domain.copies))

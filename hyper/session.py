@@ -163,7 +163,7 @@ class Session(object):
         drives = []
         for chosen in domain.disks:
             unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
-            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit), chosen.interface)
+            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit), chosen.interface, chosen.rate)
             drives.append(drive)
             self.drives.append(drive)
         link = None

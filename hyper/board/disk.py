@@ -198,13 +198,14 @@ def lock(name, descriptor, written):
 
 
 class Drive(object):
-    """A disk and how it is attached; `interface` is a word of hyper.options."""
+    """A disk and how it is attached; `interface` is a word of hyper.options, `rate` the most bytes a second, 0 for no limit."""
 
-    _immutable_fields_ = ['disk', 'interface']
+    _immutable_fields_ = ['disk', 'interface', 'rate']
 
-    def __init__(self, disk, interface):
+    def __init__(self, disk, interface, rate=0):
         self.disk = disk
         self.interface = interface
+        self.rate = rate
 
 
 NO_DRIVES = []                  # shared: nobody changes it

@@ -1,5 +1,6 @@
 """Paravirtual domains with small kernels in assembly."""
 from assemble import assemble
+from hyper.board.fittings import BARE
 from hyper.board.machine import World
 from hyper.board.uart import CharSink
 from hyper.config import DomainConfig
@@ -63,9 +64,9 @@ def image_of(source):
     return ImageFile('kernel', elf([(LOAD, 0, code, len(code) + 64)], LOAD))
 
 
-def make(sources, memory=MEMORY, line='', modules=(), interface='', lines=None, check_every=0):
+def make(sources, memory=MEMORY, line='', modules=(), interface='', lines=None, fittings=BARE, check_every=0):
     """A hypervisor with a domain for each kernel; `lines` are command lines that differ."""
-    configs = [DomainConfig('d%d' % k, 'para', '', memory, lines[k] if lines else line, image_of(source), list(modules), -1, Console(), interface)
+    configs = [DomainConfig('d%d' % k, 'para', '', memory, lines[k] if lines else line, image_of(source), list(modules), -1, Console(), interface, fittings)
                for k, source in enumerate(sources)]
     hypervisor = Hypervisor(models.find(''), World(), configs, check_every)
     for domain, config in zip(hypervisor.domains, configs):

@@ -3,7 +3,7 @@ import pytest
 
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import CONTINUE, EFAULT, EINVAL, ENOSYS, EPERM, HYPERVISOR
-from para_parts import (Bench, BLOCK_IO_OP, CONSOLE_WRITE, DOM0_OP, DOM_MEM_OP, GET_DEBUGREG, KBD_OP, MULTICALL, NET_UPDATE, NETWORK_OP, PT_UPDATE, SET_CALLBACKS,
+from para_parts import (Bench, CONSOLE_WRITE, DOM0_OP, DOM_MEM_OP, GET_DEBUGREG, KBD_OP, MULTICALL, NET_UPDATE, NETWORK_OP, PT_UPDATE, SET_CALLBACKS,
                         SET_DEBUGREG, STACK_SWITCH, UPDATE_VA_MAPPING, check_counts, run)
 
 
@@ -31,7 +31,7 @@ def test_numbers_without_a_hypercall_are_refused(bench):
 
 
 def test_devices_and_privileges_are_not_there(bench):
-    for number in (NET_UPDATE, NETWORK_OP, BLOCK_IO_OP):
+    for number in (NET_UPDATE, NETWORK_OP):
         assert bench.call(number, 0, 0) == -ENOSYS
     assert bench.call(DOM0_OP, bench.address(1)) == -EPERM
 

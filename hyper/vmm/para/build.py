@@ -14,13 +14,17 @@ The pages of a domain are mapped from the load address of its image in the order
 from hyper.errors import UserError
 from hyper.loader import xen
 from hyper.loader.file import Block, megabytes
+from hyper.options import CDROM
 from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
+from hyper.vmm.para.block.disks import Extent, KIND_CDROM, KIND_DISK, VirtualDisk
+from hyper.vmm.para.block.ring import BlockRing
+from hyper.vmm.para.credit import per_second
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain
 from hyper.vmm.para.frame_checker import FrameChecker, PeriodicCheck
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
-from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, USER, WRITE
+from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, START_BLOCK_RING, USER, WRITE
 
 ESI = 6
 TABLE_ENTRY = PRESENT | WRITE | ACCESSED | DIRTY
@@ -68,10 +72,23 @@ def build(hypervisor, config, number):
     base = hypervisor.take_range(plan.pages, FRAME)
     domain = ParaDomain(number, config.name, hypervisor.vmx, interface_of(config.interface), hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own,
                         config.sink, hypervisor)
+    add_disks(hypervisor, domain, config.fittings.drives, own[4])
     domain.make_vmcs()              # before the first table is put into use
     fill(domain, plan, image, module, config.command_line, base // FRAME)
     start(domain, plan, image)
     return domain
+
+
+def add_disks(hypervisor, domain, drives, ring):
+    """The block ring, on the frame at a machine address, with a virtual disk for each of the drives."""
+    devices = hypervisor.devices
+    domain.share_ring(ring)
+    domain.block = BlockRing(domain, hypervisor.clock, hypervisor.memory, ring, devices.block, devices.block_operations)
+    for k in range(len(drives)):
+        disk = drives[k].disk
+        kind = KIND_CDROM if drives[k].interface == CDROM else KIND_DISK
+        extents = [Extent(devices.block.add_disk(hypervisor.clock, disk, kind), 0, disk.sectors)]
+        domain.block.add(VirtualDisk(k, not disk.read_only, extents, kind, per_second(hypervisor.clock, drives[k].rate)))
 
 
 def interface_of(version):
@@ -158,6 +175,8 @@ def start_info(domain, plan, command_line):
     if plan.module_size > 0:
         block.put32(layout.mod_start, plan.address(plan.module))
         block.put32(layout.mod_len, plan.module_size)
+    if not layout.shared_is_machine:
+        block.put32(START_BLOCK_RING, domain.block.shared)
     block.put32(layout.dom_id, domain.number)
     block.put32(layout.flags, OWNS_CONSOLE)
     block.put(layout.command_line, command_line)

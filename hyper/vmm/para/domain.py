@@ -17,7 +17,7 @@ from hyper.vmm.para.linear_memory import LinearMemory
 from hyper.vmm.para.traps import Traps
 from hyper.walk import CR0_PAGING, walk
 
-OWN_FRAMES = 4                  # of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info
+OWN_FRAMES = 5                  # of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info, block ring
 
 
 class ParaDomain(Domain):
@@ -27,6 +27,7 @@ class ParaDomain(Domain):
                           'arguments', 'refusals']
 
     technique = PARA
+    privileged = False                  # may control others
     hidden_features = exit_dispatch.HIDDEN_EDX          # of CPUID leaf 1, EDX
 
     def __init__(self, number, name, vmx, interface, table, clock, frames, own, sink, host):
@@ -42,11 +43,11 @@ class ParaDomain(Domain):
         self.arguments = [0] * CALL_ARGUMENTS
         self.in_multicall = False
         self.descriptors_changed = False
+        self.block = None               # the BlockRing
+        self.rings = []                 # frames of rings
         self.make_parts(table, clock, own)
         self.refusals = self.paging.refusals
-        table.give(self.shared_frame, number, NO_PAGE)
-        held = self.paging.get_typed(self.shared_frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
-        assert held
+        self.share(self.shared_frame)
 
     def make_parts(self, table, clock, own):
         """What differs between versions of the interface."""
@@ -59,6 +60,16 @@ class ParaDomain(Domain):
         self.bounce = Bounce(self, FLAT_SEGMENTS)
         self.keyboard = Keyboard(self)
         self.channels = EventChannels(self.number, self.events, self.host.devices.channels)
+
+    def share(self, frame):
+        """A frame of the hypervisor's that the domain may map."""
+        self.paging.table.give(frame, self.number, NO_PAGE)
+        held = self.paging.get_typed(frame, WRITABLE)       # for ever: the hypervisor writes to it, so it must not become a table
+        assert held
+
+    def share_ring(self, address):
+        self.rings.append(address // FRAME)
+        self.share(address // FRAME)
 
     # -- running
 
@@ -111,6 +122,8 @@ class ParaDomain(Domain):
         if self.alive:
             self.times.end()
             self.channels.close_all()
+            if self.block is not None:
+                self.block.close()
         Domain.end(self, status, why)
 
     def is_stuck(self):
@@ -124,6 +137,8 @@ class ParaDomain(Domain):
         if self.paging.base != NO_FRAME:
             checker.refer(self.number, self.paging.base, L2, 'the base pointer', self.paging.base)
         checker.refer(self.number, self.shared_frame, WRITABLE, 'the hypervisor', self.shared_frame)
+        for frame in self.rings:
+            checker.refer(self.number, frame, WRITABLE, 'a ring', frame)
         self.tables.tally(checker)
 
     # -- telling

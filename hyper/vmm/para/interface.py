@@ -1,4 +1,5 @@
 """The two versions of the interface: which hypercall has which number, and the layout of the shared structures."""
+from hyper.vmm.para.calls.block import block_io_op, block_io_op_1_2
 from hyper.vmm.para.calls.channels import event_channel_op
 from hyper.vmm.para.calls.console import console_write
 from hyper.vmm.para.calls.debug_registers import get_debugreg, set_debugreg
@@ -24,7 +25,7 @@ CALLS_1_0 = [
     ('exit', exit_domain),
     ('dom0_op', not_privileged),
     ('network_op', no_device),
-    ('block_io_op', no_device),
+    ('block_io_op', block_io_op),
     ('set_debugreg', set_debugreg),
     ('get_debugreg', get_debugreg),
     ('update_descriptor', update_descriptor),
@@ -46,7 +47,7 @@ CALLS_1_2 = [
     ('sched_op', sched_op),
     ('dom0_op', not_privileged),
     ('network_op', no_device),
-    ('block_io_op', no_device),
+    ('block_io_op', block_io_op_1_2),
     ('set_debugreg', set_debugreg),
     ('get_debugreg', get_debugreg),
     ('update_descriptor', update_descriptor),

@@ -78,6 +78,12 @@ SELECTOR = MOST_CHANNELS // 8
 CHANNEL_OPEN, CHANNEL_CLOSE, CHANNEL_SEND, CHANNEL_STATUS = range(4)
 CHANNEL_CLOSED, CHANNEL_DISCONNECTED, CHANNEL_CONNECTED = range(3)
 
+# -- block_io_op of 1.2
+BLOCK_SIGNAL, BLOCK_RESET, BLOCK_RING_ADDRESS = range(3)
+
+# -- start_info of 1.0: machine addresses of the rings, and the addresses of network interfaces
+START_NETWORK_RINGS, START_NETWORK_ADDRESSES, START_BLOCK_RING = 20, 52, 100
+
 # -- start_info flags
 PRIVILEGED, OWNS_CONSOLE = 1, 2
 

@@ -3,7 +3,7 @@ from hyper.vmm.para.layout import ENOSYS, EPERM
 
 
 def no_device(domain):
-    """net_update, network_op, block_io_op."""
+    """net_update, network_op."""
     return -ENOSYS
 
 
