@@ -30,8 +30,18 @@ void file_close(struct file *file)
     file->kind = FILE_UNUSED;
 }
 
+int file_is_open(u32 inode)
+{
+    for (struct file *file = files; file < files + COUNT(files); file++)
+        if (file->kind == FILE_DISK && file->inode == inode)
+            return 1;
+    return 0;
+}
+
 int file_read(struct file *file, u8 *to, u32 size)
 {
+    int done;
+
     switch (file->kind) {
     case FILE_CONSOLE:
         return console_read(to, size);
@@ -43,6 +53,10 @@ int file_read(struct file *file, u8 *to, u32 size)
         memcpy(to, file->data + file->offset, size);
         file->offset += size;
         return size;
+    case FILE_DISK:
+        done = disk_read(file->inode, file->offset, to, size);
+        file->offset += done > 0 ? done : 0;
+        return done;
     default:
         return -EBADF;
     }
@@ -50,12 +64,20 @@ int file_read(struct file *file, u8 *to, u32 size)
 
 int file_write(struct file *file, const u8 *from, u32 size)
 {
+    int done;
+
     switch (file->kind) {
     case FILE_CONSOLE:
         machine_write((const char *)from, size);
         return size;
     case FILE_PIPE_WRITE:
         return pipe_write(file->pipe, from, size);
+    case FILE_DISK:
+        if (!file->may_write)
+            return -EBADF;
+        done = disk_write(file->inode, file->offset, from, size);
+        file->offset += done > 0 ? done : 0;
+        return done;
     default:
         return -EBADF;
     }

@@ -93,6 +93,7 @@ struct trap_frame *process_frame(struct process *process);  /* of its entry from
 void schedule(void);
 void yield(void);
 int sleep_on(struct queue *queue);              /* 0, or -EINTR when a signal is pending */
+void sleep_always(struct queue *queue);         /* for what comes soon; a signal may wake it, too */
 void wake_all(struct queue *queue);
 void wake(struct process *process);
 int sleep_until(u64 time);
@@ -122,16 +123,19 @@ int signal_return(struct trap_frame *frame);
 void system_call(struct trap_frame *frame);     /* system_call.c */
 
 /* file.c, pipe.c, archive.c, console.c: what a file descriptor stands for */
-enum file_kind { FILE_UNUSED, FILE_CONSOLE, FILE_ARCHIVE, FILE_PIPE_READ, FILE_PIPE_WRITE };
+enum file_kind { FILE_UNUSED, FILE_CONSOLE, FILE_ARCHIVE, FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_DISK };
 struct file {
     enum file_kind kind;
     u32 references, offset, size;
     const u8 *data;                             /* FILE_ARCHIVE */
     struct pipe *pipe;
+    u32 inode;                                  /* FILE_DISK */
+    int may_write;
 };
 struct file *file_new(enum file_kind kind);
 void file_share(struct file *file);
 void file_close(struct file *file);
+int file_is_open(u32 inode);                    /* of the disk */
 int file_read(struct file *file, u8 *to, u32 size);
 int file_write(struct file *file, const u8 *from, u32 size);
 int pipe_create(struct file **read_end, struct file **write_end);
@@ -142,6 +146,30 @@ int archive_find(const char *path, const u8 **data, u32 *size);
 int archive_list(u32 index, struct list_entry *entry);
 void console_input(char c);
 int console_read(u8 *to, u32 size);
+
+/* disk.c: blocks of the disk, each a page, in memory */
+struct buffer {
+    u32 block;
+    u8 *data;
+    int held, dirty, recent;
+    struct disk_request *request, own_request;  /* the one that reads it, which may be of a neighbour */
+};
+u32 disk_start(void);                           /* the number of blocks, 0 if there is no disk */
+void buffer_prefetch(u32 block, u32 count);
+struct buffer *buffer_get(u32 block);           /* of a process only, which may sleep; NULL if it cannot be read */
+struct buffer *buffer_get_new(u32 block);
+void buffer_put(struct buffer *buffer);
+int disk_flush(void);
+
+/* ext2.c: the file system on the disk, under /disk. Files are known by their inodes. */
+int disk_path(const char *path);
+int disk_open(const char *path, u32 flags, u32 *inode, u32 *size);
+int disk_read(u32 inode, u32 offset, u8 *to, u32 size);
+int disk_write(u32 inode, u32 offset, const u8 *from, u32 size);
+int disk_remove(const char *path);
+int disk_make_directory(const char *path);
+int disk_list(const char *path, u32 index, struct list_entry *entry);
+int disk_sync(void);
 
 /* micro.c */
 void micro_run(const char *what) __attribute__((noreturn));

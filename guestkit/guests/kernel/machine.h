@@ -88,6 +88,21 @@ void machine_write(const char *text, u32 size);                         /* to th
 int machine_has_input(void);                                            /* whether console_input() will ever be called */
 void machine_power_off(int status) __attribute__((noreturn));
 
+/* The disk: requests are done in any order; disk_done() tells of each, at once or from machine_interrupt(). */
+#define DISK_SECTOR 512u
+#define DISK_PAGES 12
+struct disk_request {
+    u32 sector, count;                                                  /* count of pages */
+    void *pages[DISK_PAGES];
+    int write;
+    volatile int done;
+    int failed;
+    struct disk_request *next;                                          /* of the back end */
+};
+u32 machine_disk_sectors(void);                                         /* 0 for no disk */
+void machine_disk_begin(struct disk_request *request);
+void disk_done(struct disk_request *request, int failed);               /* disk.c */
+
 /* Operations for the `micro=NAME:COUNT` command line, which measures the back end itself; ended by a NULL name. */
 struct micro {
     const char *name;

@@ -100,6 +100,13 @@ void wake_all(struct queue *queue)
         wake(queue->first);
 }
 
+void sleep_always(struct queue *queue)
+{
+    current->state = SLEEPING;
+    queue_add(queue, current);
+    schedule();
+}
+
 int sleep_until(u64 time)
 {
     current->wake_time = time;
@@ -233,8 +240,10 @@ void process_exit(int status)
 {
     struct process *first = process_find(1);
 
-    if (current == first)
+    if (current == first) {
+        disk_sync();
         machine_power_off(status);
+    }
     for (int i = 0; i < FILES; i++)
         if (current->files[i])
             file_close(current->files[i]);

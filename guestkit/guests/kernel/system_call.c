@@ -102,7 +102,24 @@ static int sys_write(u32 fd, u32 buffer, u32 size)
     return file_write(file, (const u8 *)buffer, size);
 }
 
-static int sys_open(u32 path, u32 b, u32 c)
+static int open_on_disk(const char *name, u32 flags)
+{
+    struct file *file = file_new(FILE_DISK);
+    int error;
+
+    if (!file)
+        return -EMFILE;
+    error = disk_open(name, flags, &file->inode, &file->size);
+    if (error) {
+        file_close(file);
+        return error;
+    }
+    file->may_write = flags & OPEN_WRITE;
+    file->offset = flags & OPEN_APPEND ? file->size : 0;
+    return descriptor(file);
+}
+
+static int sys_open(u32 path, u32 flags, u32 c)
 {
     char name[NAME_SIZE];
     const u8 *data;
@@ -110,10 +127,12 @@ static int sys_open(u32 path, u32 b, u32 c)
     struct file *file;
     int error = user_string(name, path, sizeof name);
 
-    (void)b, (void)c;
+    (void)c;
     if (error < 0)
         return error;
-    error = archive_find(name, &data, &size);
+    if (disk_path(name))
+        return open_on_disk(name, flags);
+    error = flags ? -EROFS : archive_find(name, &data, &size);
     if (error)
         return error;
     file = file_new(FILE_ARCHIVE);
@@ -247,17 +266,53 @@ static int sys_yield(u32 a, u32 b, u32 c)
     return 0;
 }
 
-static int sys_list(u32 index, u32 result, u32 c)
+static int sys_list(u32 index, u32 result, u32 path)
 {
-    (void)c;
+    char name[NAME_SIZE];
+    int error = path ? user_string(name, path, sizeof name) : 0;
+
+    if (error < 0)
+        return error;
     if (!user_range(result, sizeof(struct list_entry), 1))
         return -EFAULT;
-    return archive_list(index, (struct list_entry *)result);
+    if (path && disk_path(name))
+        return disk_list(name, index, (struct list_entry *)result);
+    return path ? -ENOENT : archive_list(index, (struct list_entry *)result);
+}
+
+/* With the path of a file or directory of the disk. */
+static int with_path(u32 path, int (*what)(const char *))
+{
+    char name[NAME_SIZE];
+    int error = user_string(name, path, sizeof name);
+
+    if (error < 0)
+        return error;
+    return disk_path(name) ? what(name) : -EROFS;
+}
+
+static int sys_remove(u32 path, u32 b, u32 c)
+{
+    (void)b, (void)c;
+    return with_path(path, disk_remove);
+}
+
+static int sys_make_directory(u32 path, u32 b, u32 c)
+{
+    (void)b, (void)c;
+    return with_path(path, disk_make_directory);
+}
+
+static int sys_sync(u32 a, u32 b, u32 c)
+{
+    (void)a, (void)b, (void)c;
+    return disk_sync();
 }
 
 static int sys_halt(u32 status, u32 b, u32 c)
 {
     (void)b, (void)c;
+    disk_sync();
     machine_power_off(status & 0xff);
 }
 
@@ -267,6 +322,7 @@ static int (*const calls[SYSTEM_CALLS])(u32, u32, u32) = {
     [SYS_SBRK] = sys_sbrk, [SYS_MMAP] = sys_mmap, [SYS_MUNMAP] = sys_munmap, [SYS_MPROTECT] = sys_mprotect,
     [SYS_SIGNAL] = sys_signal, [SYS_SIGRETURN] = sys_sigreturn, [SYS_KILL] = sys_kill, [SYS_GETPID] = sys_getpid,
     [SYS_CLOCK] = sys_clock, [SYS_SLEEP] = sys_sleep, [SYS_YIELD] = sys_yield, [SYS_LIST] = sys_list, [SYS_HALT] = sys_halt,
+    [SYS_REMOVE] = sys_remove, [SYS_MAKE_DIRECTORY] = sys_make_directory, [SYS_SYNC] = sys_sync,
 };
 
 void system_call(struct trap_frame *frame)

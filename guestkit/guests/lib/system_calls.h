@@ -9,7 +9,7 @@
 #define SYS_WAIT 3              /* (int *status) -> pid of a child that has ended */
 #define SYS_READ 4              /* (fd, buffer, size) -> bytes, 0 at the end */
 #define SYS_WRITE 5             /* (fd, buffer, size) -> bytes */
-#define SYS_OPEN 6              /* (path) -> fd */
+#define SYS_OPEN 6              /* (path, flags) -> fd; what is under /disk is on the disk, all else in the archive, which is read-only */
 #define SYS_CLOSE 7             /* (fd) */
 #define SYS_DUP 8               /* (fd) -> the lowest free fd */
 #define SYS_PIPE 9              /* (int fd[2]): 0 to read, 1 to write */
@@ -24,22 +24,37 @@
 #define SYS_CLOCK 18            /* (u64 *nanoseconds): since the start of the machine */
 #define SYS_SLEEP 19            /* (milliseconds) */
 #define SYS_YIELD 20            /* () */
-#define SYS_LIST 21             /* (index, struct list_entry *): a file of the archive */
+#define SYS_LIST 21             /* (index, struct list_entry *, path): a file of the archive, or in a directory of the disk */
 #define SYS_HALT 22             /* (status): switch the machine off */
-#define SYSTEM_CALLS 23
+#define SYS_REMOVE 23           /* (path): a file of the disk */
+#define SYS_MAKE_DIRECTORY 24   /* (path) */
+#define SYS_SYNC 25             /* (): what was written is on the disk */
+#define SYSTEM_CALLS 26
+
+#define OPEN_WRITE 1            /* flags of SYS_OPEN */
+#define OPEN_CREATE 2
+#define OPEN_TRUNCATE 4
+#define OPEN_APPEND 8
 
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
 #define EINTR 4
+#define EIO 5
 #define E2BIG 7
 #define ENOEXEC 8
 #define EBADF 9
 #define ECHILD 10
 #define ENOMEM 12
 #define EFAULT 14
+#define EBUSY 16
+#define EEXIST 17
+#define ENOTDIR 20
+#define EISDIR 21
 #define EINVAL 22
 #define EMFILE 24
+#define ENOSPC 28
+#define EROFS 30
 #define EPIPE 32
 #define ENOSYS 38
 

@@ -73,6 +73,13 @@ const char *error_text(int error)
     case E2BIG: return "too many arguments";
     case EMFILE: return "too many open files";
     case EINTR: return "interrupted";
+    case EIO: return "the disk cannot be read or written";
+    case EBUSY: return "in use";
+    case EEXIST: return "exists";
+    case ENOTDIR: return "no directory";
+    case EISDIR: return "a directory";
+    case ENOSPC: return "the disk is full";
+    case EROFS: return "read-only: only /disk can be written to";
     default: return "error";
     }
 }

@@ -20,6 +20,7 @@ static inline int wait(int *status) { return system_call(SYS_WAIT, (u32)status, 
 static inline int read(int fd, void *buffer, u32 size) { return system_call(SYS_READ, fd, (u32)buffer, size); }
 static inline int write(int fd, const void *buffer, u32 size) { return system_call(SYS_WRITE, fd, (u32)buffer, size); }
 static inline int open(const char *path) { return system_call(SYS_OPEN, (u32)path, 0, 0); }
+static inline int open_with(const char *path, u32 flags) { return system_call(SYS_OPEN, (u32)path, flags, 0); }
 static inline int close(int fd) { return system_call(SYS_CLOSE, fd, 0, 0); }
 static inline int dup(int fd) { return system_call(SYS_DUP, fd, 0, 0); }
 static inline int pipe(int *fds) { return system_call(SYS_PIPE, (u32)fds, 0, 0); }
@@ -33,6 +34,10 @@ static inline int getpid(void) { return system_call(SYS_GETPID, 0, 0, 0); }
 static inline int sleep(int milliseconds) { return system_call(SYS_SLEEP, milliseconds, 0, 0); }
 static inline int yield(void) { return system_call(SYS_YIELD, 0, 0, 0); }
 static inline int list(int index, struct list_entry *entry) { return system_call(SYS_LIST, index, (u32)entry, 0); }
+static inline int list_directory(const char *path, int index, struct list_entry *entry) { return system_call(SYS_LIST, index, (u32)entry, (u32)path); }
+static inline int remove(const char *path) { return system_call(SYS_REMOVE, (u32)path, 0, 0); }
+static inline int make_directory(const char *path) { return system_call(SYS_MAKE_DIRECTORY, (u32)path, 0, 0); }
+static inline int sync(void) { return system_call(SYS_SYNC, 0, 0, 0); }
 static inline int halt(int status) { return system_call(SYS_HALT, status, 0, 0); }
 
 /* Whether what mmap() or sbrk() returned is an error. */

@@ -37,7 +37,8 @@ void machine_start(void)
 {
     paging_start();
     traps_start();
-    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD;
+    block_start();
+    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD | EVENT_BLOCK;
 }
 
 void machine_switch(u32 *directory, void *stack_top)

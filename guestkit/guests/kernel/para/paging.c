@@ -54,6 +54,15 @@ void paging_start(void)
         frames[page] = *linear_entry(PAGE_POINTER(page)) & ~ENTRY_FLAGS;
 }
 
+/* In place of a page of ours. */
+void *paging_map_shared(u32 frame)
+{
+    void *page = early_pages(1);
+
+    ask(XEN_UPDATE_VA_MAPPING, (u32)page / PAGE, frame | ENTRY_PRESENT | ENTRY_WRITE, VA_INVALIDATE, 0);
+    return page;
+}
+
 static void make_read_only(void *page)
 {
     u32 *entry = linear_entry(page);

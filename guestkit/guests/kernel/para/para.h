@@ -12,6 +12,9 @@ void ask(u32 number, u32 a, u32 b, u32 c, u32 d);       /* a hypercall that must
 void paging_start(void);                                /* paging.c */
 void paging_load(u32 *directory, void *stack_top);
 void keyboard_interrupt(void);                          /* keyboard.c */
+void *paging_map_shared(u32 frame);                     /* a frame of the hypervisor's, for ever, by its machine address */
+void block_start(void);                                 /* block.c */
+void block_interrupt(void);
 void traps_start(void);                                 /* traps.c */
 void events_take(void);                                 /* events.c */
 

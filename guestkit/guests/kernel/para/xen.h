@@ -21,6 +21,7 @@
 #define XEN_YIELD 8             /* (): sleeps until there is an event that is not masked, whatever the master bit says */
 #define XEN_EXIT 9              /* () */
 #define XEN_UPDATE_DESCRIPTOR 15        /* (machine address, low word, high word) */
+#define XEN_BLOCK_IO_OP 12       /* (): there are requests in the block ring */
 #define XEN_SET_FAST_TRAP 16    /* (vector) */
 #define XEN_MULTICALL 18        /* (struct multicall_entry *, count) */
 #define XEN_KBD_OP 19           /* (operation): XEN_KBD_READ is bits 7:0 a scan code if bit 8 is set */
@@ -58,6 +59,7 @@
 #define TRAP_RING_3 3           /* flags of trap_info: may be called from ring 3 by INT */
 #define TRAP_MASKS_EVENTS 4
 
+#define EVENT_BLOCK 0x01u        /* responses in the block ring */
 #define EVENT_TIMER 0x02u
 #define EVENT_DIE 0x04u
 #define EVENT_DEBUG 0x08u
@@ -119,6 +121,54 @@ struct trap_info {
 
 struct multicall_entry {
     xen_u32 op, args[7];                /* the result replaces args[5] */
+};
+
+/* The block ring, one page at machine address blk_ring. Indices go from 0 to 63 and round; responses come in the order in which requests are done, and take
+ * their places. A request of BLOCK_SPECIAL without segments is a barrier: it is done when all before it are, and none after it begins earlier. */
+#define BLOCK_ENTRIES 64
+#define BLOCK_SEGMENTS 12
+#define BLOCK_READ 0
+#define BLOCK_WRITE 1
+#define BLOCK_READ_AHEAD 2
+#define BLOCK_SPECIAL 4
+#define BLOCK_PROBE_PHYSICAL 5          /* the one segment gets a struct block_devices */
+#define BLOCK_CREATE_VIRTUAL 7          /* of the privileged domain, as those that follow; the segment holds a struct of its arguments */
+#define BLOCK_DELETE_VIRTUAL 8
+#define BLOCK_PROBE_VIRTUAL 9           /* as 5 */
+#define BLOCK_GRANT 10
+#define BLOCK_PROBE_GRANTS 11
+#define BLOCK_PROBE_ALL 12
+#define BLOCK_SECTORS 0x1ff             /* of a segment: how many sectors, below the machine address */
+#define DEVICE_IDE 0x1000               /* types of devices; the low 12 bits are an index */
+#define DEVICE_VIRTUAL 0x3000
+
+struct block_request {
+    xen_u32 id, sector;
+    unsigned short device;
+    unsigned char operation, segment_count;
+    xen_u32 segments[BLOCK_SEGMENTS];
+};
+
+struct block_response {
+    xen_u32 id;
+    unsigned short operation, pad;
+    xen_u32 status;                     /* 0 if it was done */
+};
+
+struct block_ring {
+    volatile xen_u32 request_producer, response_producer;
+    union {
+        struct block_request request;
+        struct block_response response;
+    } entries[BLOCK_ENTRIES];
+};
+
+struct block_devices {
+    xen_u32 count;
+    struct {
+        unsigned short device, kind;    /* kind 0x20: a disk, 5: a CD-ROM */
+        xen_u32 sectors;
+    } devices[];
 };
 
 static inline int hypercall(xen_u32 number, xen_u32 a, xen_u32 b, xen_u32 c, xen_u32 d)
