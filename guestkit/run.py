@@ -28,6 +28,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --disk FILE[,WORD]...     a disk: a raw image, which keeps what is written to it, or a qcow2 one; may be repeated. Words: ro (read-only), snapshot
                             (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for para), rate=SIZE (para: the most bytes a second)
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
+  --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed by
+                            ,mac=52:54:00:12:34:56, the adapter's address
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 

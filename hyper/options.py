@@ -17,7 +17,9 @@ IDE = 'ide'
 VIRTIO = 'virtio'
 CDROM = 'cdrom'
 USER = 'user'
-NETWORKS = [USER]
+TAP = 'tap'
+LONGEST_INTERFACE = 15          # characters of a name that Linux takes
+ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; on a network that is the guest's own all can have the same
 
 KB = 1 << 10
 MB = 1 << 20
@@ -54,6 +56,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
                             snapshot (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for
                             para), rate=SIZE (para: the most bytes a second)
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
+  --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed
+                            by ,mac=52:54:00:12:34:56, the adapter's address
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
@@ -109,6 +113,8 @@ class DomainOptions(object):
         self.modules = []
         self.disks = []
         self.network = ''               # '' for none
+        self.tap = ''                   # the name of the TAP interface
+        self.ethernet_address = ETHERNET_ADDRESS
         self.at = -1
         self.copies = 1
 
@@ -264,6 +270,34 @@ def parse_disk(option, text):
     return disk
 
 
+def parse_network(option, text, domain):
+    words = text.split(',')
+    domain.network = parse_choice(option, words[0], [USER, TAP])
+    for word in words[1:]:
+        if word.startswith('ifname=') and domain.network == TAP:
+            domain.tap = word[len('ifname='):]
+        elif word.startswith('mac='):
+            domain.ethernet_address = parse_ethernet_address(option, word[len('mac='):])
+        else:
+            raise UserError("%s %s: %s is not known; write user or tap,ifname=NAME, and perhaps ,mac=52:54:00:12:34:56" % (option, words[0], word))
+    if domain.network == TAP and not 0 < len(domain.tap) <= LONGEST_INTERFACE:
+        raise UserError("%s tap: needs the name of an interface, of at most %d characters; write tap,ifname=tap0" % (option, LONGEST_INTERFACE))
+
+
+def parse_ethernet_address(option, text):
+    parts = text.split(':')
+    address = ''
+    for part in parts:
+        value = -1
+        if len(part) == 2:
+            value = parse_digits('0x' + part)
+        if value >= 0:
+            address += chr(value)
+    if len(parts) != 6 or len(address) != 6 or ord(address[0]) & 1:
+        raise UserError("%s: %s is no address of an adapter; write it like mac=52:54:00:12:34:56, its first byte even" % (option, text))
+    return address
+
+
 class Parser(object):
     def __init__(self, words):
         self.words = words
@@ -335,7 +369,7 @@ class Parser(object):
         elif word == '--disk':
             domain.disks.append(parse_disk(word, self.value(word)))
         elif word == '--net':
-            domain.network = parse_choice(word, self.value(word), NETWORKS)
+            parse_network(word, self.value(word), domain)
             self.options.realtime = True        # what answers is outside, and waits for nobody
         elif word == '--at':
             domain.at = parse_number(word, self.value(word))
@@ -408,6 +442,8 @@ class Parser(object):
     def check_disks(self, domain):
         if domain.network != '' and domain.mode == PARA:
             raise UserError("--net: a domain of --mode para has no PC; give it --mode full, or leave it out")
+        if domain.network == TAP and domain.copies > 1:
+            raise UserError("--net tap: %d copies cannot share one interface; give each --domain its own" % domain.copies)
         if len(domain.disks) > MOST_DISKS:
             raise UserError("%d disks: %d are the most" % (len(domain.disks), MOST_DISKS))
         on_ide = 0

@@ -3,7 +3,7 @@
 import os
 import time
 
-from hyper import network, report, symbols
+from hyper import network, report, symbols, tap
 from hyper.board import atapi
 from hyper.board.disk import Drive, SECTOR, open_disk
 from hyper.board.fittings import Fittings
@@ -14,7 +14,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, EPT, FULL, MB
+from hyper.options import CDROM, EPT, FULL, MB, TAP
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -167,10 +167,13 @@ class Session(object):
             drives.append(drive)
             self.drives.append(drive)
         link = None
-        if domain.network != '':
+        if domain.network == TAP:
+            link = tap.connect(domain.tap)
+        elif domain.network != '':
             link = network.connect()
+        if link is not None:
             self.networks.append(link)
-        return Fittings(drives, link)
+        return Fittings(drives, link, domain.ethernet_address)
 
     def close_fittings(self):
         for drive in self.drives:

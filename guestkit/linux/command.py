@@ -46,7 +46,7 @@ def parser():
     parser.add_argument('--append', metavar='TEXT', default='', help="further words for the kernel's command line")
     parser.add_argument('--package', metavar='NAME', default=boot.PACKAGE, help=f'the Debian package of the kernel (default {boot.PACKAGE})')
     parser.add_argument('--disk', metavar='FILE[,WORD]...', action='append', default=[], help='a disk, as for run; may be repeated')
-    parser.add_argument('--net', choices=['user', 'none'], help='the network; user, where there is libslirp (it implies --realtime), else none')
+    parser.add_argument('--net', metavar='user|tap,ifname=NAME|none', help='the network; user, where there is libslirp (it implies --realtime), else none')
     parser.add_argument('--timeout', metavar='SECONDS', help='stops after so much real time, with status 124')
     parser.add_argument('--realtime', action='store_true', help='machine time follows the clock on the wall with a script too')
     parser.add_argument('--prepare', action='store_true', help='fetches and makes the files, and boots nothing')

@@ -1,16 +1,18 @@
 """What a PC is given beside what every PC has."""
 
 from hyper.board.disk import NO_DRIVES
+from hyper.options import ETHERNET_ADDRESS
 
 
 class Fittings(object):
-    """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter."""
+    """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`."""
 
-    _immutable_fields_ = ['drives', 'link']
+    _immutable_fields_ = ['drives', 'link', 'ethernet_address']
 
-    def __init__(self, drives, link):
+    def __init__(self, drives, link, ethernet_address):
         self.drives = drives
         self.link = link
+        self.ethernet_address = ethernet_address
 
 
-BARE = Fittings(NO_DRIVES, None)
+BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS)

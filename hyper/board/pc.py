@@ -30,7 +30,6 @@ IRQ_RTC = 8
 IRQ_COPROCESSOR = 13
 NETWORK_SLOT = 3                # of PCI; 2 is for a display
 FIRST_DISK_SLOT = 4
-ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; the network is the guest's own, so all can have the same
 
 
 class PC(object):
@@ -67,7 +66,7 @@ class PC(object):
         self.pci.add(1, 3, PowerFunction(self.power_management))
         self.add_drives(clock, ram, fittings.drives)
         if fittings.link is not None:
-            self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, ETHERNET_ADDRESS))
+            self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, fittings.ethernet_address))
         self.pic.connect(bus)
         self.pit.connect(bus)
         self.rtc.connect(bus)

@@ -39,6 +39,9 @@ class Link(object):
         """The next frame, '' if there is none."""
         return ''
 
+    def close(self):
+        pass
+
 
 class SendTimer(Timer):
     _immutable_fields_ = ['device']

@@ -55,6 +55,19 @@ def test_the_image_and_its_ramdisk_are_named_as_users_of_qemu_know_them():
     refused('a --symbols map', '--mode native')
 
 
+def test_a_network_is_user_space_or_a_tap_interface_and_its_adapter_has_an_address():
+    domain = parse('k --net tap,ifname=tap7,mac=52:54:00:ab:CD:01'.split()).domains[0]
+    assert (domain.network, domain.tap, domain.ethernet_address) == ('tap', 'tap7', '\x52\x54\x00\xab\xcd\x01')
+    domain = parse('k --net user'.split()).domains[0]
+    assert (domain.network, domain.ethernet_address) == ('user', '\x52\x54\x00\x12\x34\x56')
+    refused('k --net tap', 'ifname')
+    refused('k --net tap,ifname=a-name-that-is-too-long', '15')
+    refused('k --net user,ifname=tap0', 'ifname=tap0 is not known')
+    for address in ('52:54:00:12:34', '52:54:00:12:34:5g', '53:54:00:12:34:56', '0:54:00:12:34:56', ''):
+        refused('k --net user,mac=' + address, 'mac=')
+    refused('k --mode full --net tap,ifname=a --copies 2', 'share')
+
+
 def test_further_domains_have_their_own_options_and_follow_the_one_before():
     options = parse('a --mode para --memory 4M --append x --domain b --append y --domain c --mode full --mmu ept'.split())
     assert [d.image for d in options.domains] == ['a', 'b', 'c']
