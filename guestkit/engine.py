@@ -25,6 +25,7 @@ int hyper_set(int handle, int domain, char *name, long value);
 int hyper_read(int handle, int domain, int space, long address, char *buffer, int size);
 int hyper_write(int handle, int domain, int space, long address, char *buffer, int size);
 char *hyper_report(int handle);
+char *hyper_screen(int handle, int domain);
 char *hyper_summary(int handle);
 void hyper_console(int handle, console_t out);
 int hyper_input(int handle, int domain, char *bytes, int size);

@@ -13,7 +13,7 @@ import time
 import weakref
 from dataclasses import dataclass
 
-from guestkit import disk
+from guestkit import disk, firmware, screen
 from guestkit.engine import engine
 from guestkit.errors import BadInput, GuestkitError, GuestStopped
 from guestkit.memory import LINEAR, PHYSICAL, Memory
@@ -59,7 +59,7 @@ FOUND = Stop(Reason.OUTPUT, 0, 'printed the text')
 
 @dataclass(frozen=True)
 class Guest:
-    """What a domain is made from. `image` and `modules` are paths or bytes; `memory` is bytes or a text like '32M'.
+    """What a domain is made from. `image` and `modules` are paths or bytes; without an image it boots from its disks, by SeaBIOS; `memory` is bytes or a text like '32M'.
 
     `mode` is native, para or full; `mmu` is vtlb or ept; `interface` is the Xen that a para kernel is for, 1.0 or 1.2; `at` is where a flat image is loaded and started; `disks` are values of --disk, such as
     'disk.img,snapshot'.
@@ -77,7 +77,8 @@ class Guest:
 
     def words(self, directory):
         """The words of the command line for it; images that are bytes are put into the directory."""
-        words = [place(self.image, directory), '--mode', self.mode, '--memory', str(self.memory), '--copies', str(self.copies)]
+        image = ['--firmware', str(firmware.find())] if self.image is None else [place(self.image, directory)]
+        words = [*image, '--mode', self.mode, '--memory', str(self.memory), '--copies', str(self.copies)]
         if self.mmu is not None:
             words += ['--mmu', self.mmu]
         if self.interface is not None:
@@ -129,6 +130,18 @@ class Domain:
         """Console input, as if typed: text or bytes."""
         data = text.encode() if isinstance(text, str) else bytes(text)
         self.call('hyper_input', data, len(data))
+
+    def screenshot(self, path=None):
+        """What its screen shows, a PIL.Image, None if that is nothing; with `path` also a PNG file."""
+        self._machine.report()                  # says if the machine is closed
+        image = screen.picture(self.engine.text('hyper_screen', self._machine.handle, self.number), self._read)
+        if path is not None and image is not None:
+            screen.save(image, path)
+        return image
+
+    def _read(self, space, address, size):
+        buffer = self.engine.ffi.new('char[]', max(size, 1))
+        return self.engine.ffi.buffer(buffer)[:self.call('hyper_read', space, address, buffer, size)]
 
     def report(self):
         """Its counters: a DomainReport."""
@@ -270,6 +283,10 @@ class Machine:
     def type(self, text):
         """Console input for the first domain."""
         self.domains[0].type(text)
+
+    def screenshot(self, path=None):
+        """What the first domain's screen shows, a PIL.Image, None if that is nothing; with `path` also a PNG file."""
+        return self.domains[0].screenshot(path)
 
     def load(self, data, address):
         """Puts bytes, or a file, into the first domain's memory at a guest-physical address."""

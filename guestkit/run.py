@@ -4,6 +4,7 @@ import sys
 import time
 import weakref
 
+from guestkit import firmware, screen
 from guestkit.engine import models
 from guestkit.errors import BadInput
 from guestkit.machine import Machine, Reason
@@ -30,6 +31,9 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed by
                             ,mac=52:54:00:12:34:56, the adapter's address
+  --cdrom FILE              the same as --disk FILE,cdrom
+  --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen and keyboard are the
+                            console. With disks and neither kernel nor firmware it is SeaBIOS, from Debian's package: the machine boots from them
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -41,6 +45,7 @@ For the whole run
   --realtime                machine time keeps to the clock on the wall, for a person (it is deterministic otherwise)
   --report text|json|none   what to tell on stderr when all has ended (default text)
   --report-file FILE        tells it to a file instead
+  --screenshot FILE         at the end draws what the guest's screen shows as a PNG file
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
                             tables and descriptor tables hold; 1 for every one
@@ -52,6 +57,8 @@ Examples
   guestkit run build/guests/kernel-bare.elf --module build/guests/archive.img
   guestkit run build/guests/kernel-para.elf --module build/guests/archive.img --mode para --copies 2
   guestkit run --mode full --mmu ept --kernel vmlinuz --initrd initrd.gz --memory 64M --append "console=ttyS0" --realtime
+  guestkit run --cdrom memtest86+ia32.iso --memory 64M
+  guestkit run --disk disk.qcow2,snapshot --memory 256M --screenshot screen.png
   echo ls | guestkit run kernel.elf --timeout 10 > output.txt
 
 Exit status: the guest's own (0 when it powers off; the byte that it writes to port 0xf4), 2 for bad input, 3 when a domain had to be stopped, 124 for a
@@ -102,6 +109,8 @@ def run(words):
 
 def run_words(words, on_output=None):
     """Runs with the console on the terminal; returns the exit status. `on_output` is called with the machine and each piece of output."""
+    words, picture = without_screenshot(words)
+    words = firmware.added(words)
     machine = make(words, on_output)
     report_file = open_report(value_of(words, '--report-file', None))
     limits = Limits(words)
@@ -126,8 +135,21 @@ def run_words(words, on_output=None):
         status = STATUS_LEFT
     finally:
         tell(machine, value_of(words, '--report', 'text'), report_file)
+        if picture is not None and machine.screenshot(picture) is None:
+            print('guestkit: --screenshot: the screen shows nothing that can be drawn', file=sys.stderr)
         machine.close()
     return status
+
+
+def without_screenshot(words):
+    """The words without --screenshot FILE, and the file, None if it was not given."""
+    if '--screenshot' not in words:
+        return words, None
+    at = words.index('--screenshot')
+    if at + 1 == len(words):
+        raise BadInput('--screenshot: needs the path of a PNG file after it')
+    screen.pillow()                         # says now if it is missing
+    return words[:at] + words[at + 2:], words[at + 1]
 
 
 def make(words, on_output):

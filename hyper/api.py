@@ -50,6 +50,7 @@ last_error = LastString()
 last_report = LastString()
 last_summary = LastString()
 last_models = LastString()
+last_screen = LastString()
 
 
 @jit.dont_look_inside
@@ -306,7 +307,7 @@ def hyper_set(handle, domain, name, value):
 
 @entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.LONG, rffi.CCHARP, rffi.INT], c_name='hyper_read')
 def hyper_read(handle, domain, space, address, buffer, size):
-    """Copies memory to the buffer (space 0 guest-physical, 1 linear); returns how many bytes there were."""
+    """Copies memory to the buffer (space 0 guest-physical, 1 linear, 2 of the display adapter); returns how many bytes there were."""
     try:
         run = find_domain(handle, domain)
         count = rffi.cast(lltype.Signed, size)
@@ -353,6 +354,19 @@ def hyper_report(handle):
         return last_report.hold(run.session.report_json())
     except Exception:
         fail("internal error in hyper_report")
+        return lltype.nullptr(rffi.CCHARP.TO)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT], c_name='hyper_screen')
+def hyper_screen(handle, domain):
+    """What the screen of a domain shows (hyper/board/screen.py); NULL if there is no such domain."""
+    try:
+        run = find_domain(handle, domain)
+        if run is None:
+            return lltype.nullptr(rffi.CCHARP.TO)
+        return last_screen.hold(run.session.screen(rffi.cast(lltype.Signed, domain)))
+    except Exception:
+        fail("internal error in hyper_screen")
         return lltype.nullptr(rffi.CCHARP.TO)
 
 

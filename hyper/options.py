@@ -21,6 +21,8 @@ TAP = 'tap'
 LONGEST_INTERFACE = 15          # characters of a name that Linux takes
 ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; on a network that is the guest's own all can have the same
 
+SEABIOS = '/usr/share/seabios/bios.bin'     # of Debian's package seabios
+
 KB = 1 << 10
 MB = 1 << 20
 GB = 1 << 30
@@ -55,11 +57,13 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --disk FILE[,WORD]...     a disk: a raw image, which keeps what is written to it; may be repeated. Words: ro (read-only),
                             snapshot (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for
                             para), rate=SIZE (para: the most bytes a second)
+  --cdrom FILE              the same as --disk FILE,cdrom
   --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed
                             by ,mac=52:54:00:12:34:56, the adapter's address
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
-                            and keyboard are the console
+                            and keyboard are the console. With disks and neither kernel nor firmware it is
+                            /usr/share/seabios/bios.bin: the machine boots from them
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -368,6 +372,8 @@ class Parser(object):
             domain.modules.append(self.value(word))
         elif word == '--disk':
             domain.disks.append(parse_disk(word, self.value(word)))
+        elif word == '--cdrom':
+            domain.disks.append(parse_disk(word, self.value(word) + ',' + CDROM))
         elif word == '--net':
             parse_network(word, self.value(word), domain)
             self.options.realtime = True        # what answers is outside, and waits for nobody
@@ -415,6 +421,9 @@ class Parser(object):
         domains = self.options.domains
         count = 0
         for domain in domains:
+            if domain.image == '' and len(domain.disks) > 0 and domain.mode == NATIVE:
+                domain.image = SEABIOS
+                domain.firmware = True
             if domain.image == '':
                 raise UserError("run: the image comes first, or after --kernel or --firmware; see hyper --help")
             if domain.copies < 1 or domain.copies > MOST_COPIES:

@@ -6,6 +6,7 @@ import time
 from hyper import network, report, symbols, tap
 from hyper.board import atapi
 from hyper.board.disk import Drive, SECTOR, open_disk
+from hyper.board.display import VideoMemory
 from hyper.board.fittings import Fittings
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
@@ -14,7 +15,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, EPT, FULL, MB, TAP
+from hyper.options import CDROM, EPT, FULL, MB, PARA, SEABIOS, TAP
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -24,6 +25,8 @@ LARGEST_FILE = 1024 * MB
 CHUNK = 1 << 20
 PHYSICAL = 0                    # the spaces of read_memory and write_memory
 LINEAR = 1
+DISPLAY = 2                     # the memory of the display adapter
+VIDEO_ROM = 'vgabios-stdvga.bin'        # SeaBIOS's for the display adapter; looked for beside its own image
 WITH_EPT = 'nehalem'            # the model for --mmu ept if none is chosen
 STATUS_NOT_PRINTED = 1          # of a run that ended well, but without the text that was expected
 
@@ -45,8 +48,21 @@ def read_file(name):
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise UserError("%s: cannot be read (%s); give the path of a readable file" % (name, os.strerror(error.errno)))
+        advice = "give the path of a readable file"
+        if name == SEABIOS:
+            advice = "install seabios, or give --firmware FILE or a kernel"
+        raise UserError("%s: cannot be read (%s); %s" % (name, os.strerror(error.errno), advice))
     return ImageFile(name, ''.join(parts))
+
+
+def beside(path, name):
+    """The bytes of the file of that name in the directory of another, '' if there is none."""
+    at = path.rfind('/') + 1
+    assert at >= 0
+    other = path[:at] + name
+    if not os.path.exists(other):
+        return ''
+    return read_file(other).data
 
 
 def find_model(name):
@@ -94,6 +110,7 @@ class Session(object):
         self.hypervisor = None
         self.drives = []
         self.networks = []
+        self.videos = []
         try:
             self.build(world, self.configure(sinks))
         except UserError:
@@ -140,7 +157,7 @@ class Session(object):
             self.machine.add_pc(config.sink, config.fittings)
             if self.options.domains[0].firmware:
                 self.machine.load(firmware.load(config.image))
-                self.machine.add_firmware(config.image.data)
+                self.machine.add_firmware(config.image.data, beside(config.image.name, VIDEO_ROM))
             else:
                 self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:
@@ -173,13 +190,19 @@ class Session(object):
             link = network.connect()
         if link is not None:
             self.networks.append(link)
-        return Fittings(drives, link, domain.ethernet_address)
+        video = None
+        if domain.mode != PARA:
+            video = VideoMemory()
+            self.videos.append(video)
+        return Fittings(drives, link, domain.ethernet_address, video)
 
     def close_fittings(self):
         for drive in self.drives:
             drive.disk.close()
         for link in self.networks:
             link.close()
+        for video in self.videos:
+            video.close()
 
     def close(self):
         self.machine.close()
@@ -227,6 +250,19 @@ class Session(object):
             return DomainRegisters(self.hypervisor.domains[number])
         return SystemRegisters(self.machine.system)
 
+    def pc(self, number):
+        """The devices of a domain, None for one without."""
+        if self.hypervisor is None:
+            return self.machine.pc
+        return self.hypervisor.domains[number].devices()
+
+    def screen(self, number):
+        """What its screen shows, as hyper/board/screen.py has it."""
+        pc = self.pc(number)
+        if pc is None:
+            return 'off\n'
+        return pc.screen()
+
     def get(self, number, name):
         return self.registers(number).get(name)
 
@@ -246,6 +282,11 @@ class Session(object):
 
     def read_memory(self, number, space, address, size):
         """Up to `size` bytes, fewer where memory ends or is not mapped."""
+        if space == DISPLAY:
+            pc = self.pc(number)
+            if pc is None or pc.display is None:
+                return ''
+            return pc.display.memory.read_bytes(address, size)
         parts = []
         for i in range(size):
             physical = self.physical(number, space, address + i)
@@ -255,7 +296,9 @@ class Session(object):
         return ''.join(parts)
 
     def write_memory(self, number, space, address, data):
-        """Writes bytes; how many until memory ended or was not mapped."""
+        """Writes bytes; how many until memory ended or was not mapped. The display's is not written."""
+        if space == DISPLAY:
+            return 0
         for i in range(len(data)):
             physical = self.physical(number, space, address + i)
             if physical < 0:

@@ -81,6 +81,13 @@ class Bus(object):
         assert 0 <= first <= last
         self.ranges.append(MemoryRange(first, last, device))
 
+    def is_free_memory(self, first, last):
+        """Whether no device answers anywhere at the physical addresses first..last."""
+        for area in self.ranges:
+            if area.first <= last and first <= area.last:
+                return False
+        return True
+
     def remove_memory(self, device):
         """The device answers at no physical address any more."""
         kept = [area for area in self.ranges if area.device is not device]

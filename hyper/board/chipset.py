@@ -40,6 +40,7 @@ ROUTABLE = 0xdef8               # IRQs 3-7, 9-12, 14 and 15
 IRQS = 16
 
 FIRST_BAR_PORT = 0xc000         # where firmware begins to give out I/O space
+FIRST_BAR_ADDRESS = 0xe0000000  # and memory
 WIRE_IRQS = [10, 10, 11, 11]    # where firmware routes the wires
 
 
@@ -126,6 +127,7 @@ def set_up(bus, bridge, pics):
         host.config[offset] = PAM_READ_WRITE
     host.config[PAM] = PAM_READ_WRITE & 0xf0
     port = FIRST_BAR_PORT
+    address = FIRST_BAR_ADDRESS
     levels = 1 << SCI
     for wire in range(pci.WIRES):
         bridge.config[ROUTE + wire] = WIRE_IRQS[wire]
@@ -137,6 +139,12 @@ def set_up(bus, bridge, pics):
             port += window.size
         if len(function.windows) > 0:
             function.put16(pci.COMMAND, pci.COMMAND_IO | pci.COMMAND_MASTER)
+        for window in function.memory_windows:
+            address = (address + window.size - 1) & ~(window.size - 1)
+            function.put32(pci.BAR + 4 * window.bar, address | pci.BAR_PREFETCHABLE)
+            address += window.size
+        if len(function.memory_windows) > 0:
+            function.put16(pci.COMMAND, function.get16(pci.COMMAND) | pci.COMMAND_MEMORY)
         if function.wire() >= 0:
             function.config[pci.INTERRUPT_LINE] = WIRE_IRQS[function.wire()]
     pics.master.set_level(levels & 0xff)

@@ -4,6 +4,7 @@
 The ROM's last part lies in RAM below 1 MB too, where the chip set shadows it. The processor begins there: code is fetched only from RAM.
 """
 from hyper.board.bus import Device
+from hyper.board.display import BOCHS, STANDARD_VGA
 from hyper.board.pci import SUBSYSTEM, SUBSYSTEM_VENDOR
 
 TOP = 1 << 32
@@ -91,11 +92,13 @@ class FirmwareConfig(Device):
         return 0
 
 
-def add(pc, bus, data, memory_size, serial_port):
-    """Give a PC the ROM and the rest; SeaBIOS gets the serial port for its console."""
+def add(pc, bus, data, memory_size, serial_port, video_rom):
+    """Give a PC the ROM and the rest; SeaBIOS gets the serial port for its console, and the ROM of the display adapter, '' for none."""
     Rom(data).connect(bus)
     config = FirmwareConfig(memory_size)
     config.add_file(SERIAL_CONSOLE, little_endian(serial_port, 8))
+    if video_rom != '':
+        config.add_file('pci%x,%x.rom' % (BOCHS, STANDARD_VGA), video_rom)
     config.connect(bus)
     bridge = pc.pci.functions[0]
     assert bridge is not None

@@ -5,14 +5,16 @@ from hyper.options import ETHERNET_ADDRESS
 
 
 class Fittings(object):
-    """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`."""
+    """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`;
+    `video` (VideoMemory) is the memory of its display adapter, None for no adapter."""
 
-    _immutable_fields_ = ['drives', 'link', 'ethernet_address']
+    _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video']
 
-    def __init__(self, drives, link, ethernet_address):
+    def __init__(self, drives, link, ethernet_address, video):
         self.drives = drives
         self.link = link
         self.ethernet_address = ethernet_address
+        self.video = video
 
 
-BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS)
+BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS, None)

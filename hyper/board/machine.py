@@ -288,9 +288,9 @@ class Machine(object):
         self.system.coprocessor = PcCoprocessor(self.pc.coprocessor)
         self.receiver = PcReceiver(self.pc)
 
-    def add_firmware(self, data):
-        """Gives the PC a ROM, and what else its firmware expects."""
-        firmware.add(self.pc, self.bus, data, self.memory.size, COM1)
+    def add_firmware(self, data, video_rom):
+        """Gives the PC a ROM, and what else its firmware expects; `video_rom` is that of the display adapter, '' for none."""
+        firmware.add(self.pc, self.bus, data, self.memory.size, COM1, video_rom)
 
     def load(self, image):
         """Places an Image in memory and the processor at its entry."""

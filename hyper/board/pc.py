@@ -1,10 +1,11 @@
 """The set of devices of a PC, on a bus that is a machine's own or a domain's."""
 
-from hyper.board import chipset
+from hyper.board import chipset, screen
 from hyper.board.ata_disk import AtaDisk
 from hyper.board.atapi import CdRom
 from hyper.board.chipset import HostBridge, IsaBridge
 from hyper.board.coprocessor import CoprocessorError
+from hyper.board.display import Display
 from hyper.board.i8042 import Keyboard
 from hyper.board.ide import IdeFunction
 from hyper.board.io_apic import EndOfInterrupt, InterruptLines, IoApic
@@ -28,7 +29,8 @@ IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
 IRQ_COPROCESSOR = 13
-NETWORK_SLOT = 3                # of PCI; 2 is for a display
+DISPLAY_SLOT = 2                # of PCI
+NETWORK_SLOT = 3
 FIRST_DISK_SLOT = 4
 
 
@@ -41,7 +43,7 @@ class PC(object):
     """
 
     _immutable_fields_ = ['pic', 'lines', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'power_management', 'vga', 'pci',
-                          'isa_bridge', 'ide', 'apic', 'io_apic']
+                          'isa_bridge', 'ide', 'display', 'apic', 'io_apic']
 
     def __init__(self, bus, clock, pins, power_listener, sink, ram, fittings, model):
         self.pic = PicPair(pins)
@@ -56,7 +58,7 @@ class PC(object):
         self.power = PowerControl(power_listener, sink)
         self.power_management = PowerManagement(clock, self.lines, power_listener)
         self.vga = Vga(clock)
-        self.pci = Pci(bus)
+        self.pci = Pci(bus, ram.size)
         self.isa_bridge = IsaBridge(self.lines)
         self.pci.router = self.isa_bridge.router
         self.pci.add(0, 0, HostBridge())
@@ -64,6 +66,11 @@ class PC(object):
         self.ide = IdeFunction(clock, self.lines, ram)
         self.pci.add(1, 1, self.ide)
         self.pci.add(1, 3, PowerFunction(self.power_management))
+        self.display = None
+        if fittings.video is not None:
+            self.display = Display(fittings.video, self.vga)
+            self.display.dispi.connect(bus)
+            self.pci.add(DISPLAY_SLOT, 0, self.display)
         self.add_drives(clock, ram, fittings.drives)
         if fittings.link is not None:
             self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, fittings.ethernet_address))
@@ -142,6 +149,10 @@ class PC(object):
         """A write to IA32_APIC_BASE."""
         if self.apic is not None:
             self.apic.set_base(value)
+
+    def screen(self):
+        """What is shown, as hyper/board/screen.py has it."""
+        return screen.describe(self.vga, self.display)
 
     def receive(self, text):
         """Bytes typed at the console, for COM1."""

@@ -1,7 +1,7 @@
-"""PCI: one bus with its functions, configuration mechanism #1, I/O base address registers, and the wires INTA#..INTD#.
+"""PCI: one bus with its functions, configuration mechanism #1, base address registers, and the wires INTA#..INTD#.
 
 Source: PCI Local Bus Specification 2.3, sections 3.2.2.3 (CONFIG_ADDRESS, CONFIG_DATA) and 6 (configuration space).
-Functions have no memory BARs, so nothing here ever moves memory under the processor.
+A memory BAR answers only where there is neither RAM nor another device, so nothing here ever moves memory under the processor.
 """
 
 from hyper.board.bus import Device, all_ones
@@ -11,6 +11,7 @@ CONFIG_DATA = 0xcfc
 ENABLE = 0x80000000             # of CONFIG_ADDRESS: accesses of CONFIG_DATA are configuration cycles
 ADDRESS_BITS = 0x80fffffc
 
+LEAST_MEMORY = 0x100000         # where memory BARs can begin
 CONFIG_SIZE = 256
 SLOTS = 32
 FUNCTIONS = 8
@@ -33,12 +34,14 @@ INTERRUPT_LINE = 0x3c
 INTERRUPT_PIN = 0x3d
 
 COMMAND_IO = 0x0001
+COMMAND_MEMORY = 0x0002
 COMMAND_MASTER = 0x0004
 COMMAND_NO_INTERRUPT = 0x0400
 COMMAND_BITS = 0x0547           # I/O, memory, master, parity error response, SERR#, interrupt disable
 STATUS_INTERRUPT = 0x08         # bit 3 of the low byte: asks for an interrupt, disabled or not
 MANY_FUNCTIONS = 0x80           # of HEADER_TYPE
 BAR_IO = 0x1
+BAR_PREFETCHABLE = 0x8          # of a memory BAR
 
 
 class InterruptRouter(object):
@@ -81,15 +84,49 @@ class Window(Device):
         return first
 
 
-class Function(object):
-    """A function of a PCI device. Subclasses add registers in their constructors and answer at their I/O BARs."""
+class MemoryWindow(Device):
+    """The addresses of one memory BAR."""
 
-    _immutable_fields_ = ['config', 'writable', 'windows']
+    _immutable_fields_ = ['function', 'bar', 'size']
+
+    widest = 4
+
+    def __init__(self, function, bar, size):
+        self.function = function
+        self.bar = bar
+        self.size = size
+        self.first = -1             # the first address while it is mapped
+
+    def read_memory(self, address, size):
+        offset = address - self.first
+        if offset < 0 or offset + size > self.size:
+            return all_ones(size)
+        return self.function.read_memory(self.bar, offset, size)
+
+    def write_memory(self, address, size, value):
+        offset = address - self.first
+        if 0 <= offset and offset + size <= self.size:
+            self.function.write_memory(self.bar, offset, size, value)
+
+    def wanted(self):
+        """The first address that the BAR and the command register ask for, or -1."""
+        function = self.function
+        first = function.get32(BAR + 4 * self.bar) & ~(self.size - 1)
+        if not function.get16(COMMAND) & COMMAND_MEMORY or first == 0:
+            return -1
+        return first
+
+
+class Function(object):
+    """A function of a PCI device. Subclasses add registers in their constructors and answer at their BARs."""
+
+    _immutable_fields_ = ['config', 'writable', 'windows', 'memory_windows']
 
     def __init__(self, vendor, device, revision, class_code):
         self.config = [0] * CONFIG_SIZE
         self.writable = [0] * CONFIG_SIZE       # masks of the bits that the guest can change
         self.windows = []
+        self.memory_windows = []
         self.power_on = self.config             # what a reset restores
         self.pci = None
         self.slot = 0
@@ -120,6 +157,12 @@ class Function(object):
         self.config[BAR + 4 * bar] = BAR_IO
         self.allow(BAR + 4 * bar, 4, ~(size - 1) & 0xffffffff)
         self.windows.append(Window(self, bar, size))
+
+    def add_memory_bar(self, bar, size):
+        """BAR number `bar` takes `size` bytes below 4 GB, a power of two from 16, and may be prefetched."""
+        self.config[BAR + 4 * bar] = BAR_PREFETCHABLE
+        self.allow(BAR + 4 * bar, 4, ~(size - 1) & 0xffffffff)
+        self.memory_windows.append(MemoryWindow(self, bar, size))
 
     def add_interrupt_pin(self, pin):
         """`pin` is 1 (INTA#) to 4."""
@@ -162,6 +205,13 @@ class Function(object):
         return all_ones(size)
 
     def write_io(self, bar, offset, size, value):
+        pass
+
+    def read_memory(self, bar, offset, size):
+        """`size` bytes of a memory BAR; offset and size lie inside it."""
+        return all_ones(size)
+
+    def write_memory(self, bar, offset, size, value):
         pass
 
     def reset(self):
@@ -248,12 +298,13 @@ class DataPort(Device):
 
 
 class Pci(object):
-    """Bus 0 and the bridge to it. `ports` is the Bus whose I/O space it shares."""
+    """Bus 0 and the bridge to it. `ports` is the Bus whose address spaces it shares; RAM ends at `memory_size`."""
 
-    _immutable_fields_ = ['ports', 'functions', 'levels']
+    _immutable_fields_ = ['ports', 'functions', 'levels', 'memory_size']
 
-    def __init__(self, ports):
+    def __init__(self, ports, memory_size=0):
         self.ports = ports
+        self.memory_size = memory_size
         self.router = InterruptRouter()
         self.functions = [None] * (SLOTS * FUNCTIONS)
         self.levels = [False] * WIRES
@@ -302,6 +353,21 @@ class Pci(object):
                 first = window.wanted()
                 if first >= 0:
                     self.ports.add_free_ports(first, first + window.size - 1, window)
+                    window.first = first
+        self.remap_memory()
+
+    def remap_memory(self):
+        """The same for memory: a window that would lie on RAM, on a device or on another window is nowhere."""
+        for function in self.present():
+            for window in function.memory_windows:
+                if window.first >= 0 and window.wanted() != window.first:
+                    self.ports.remove_memory(window)
+                    window.first = -1
+        for function in self.present():
+            for window in function.memory_windows:
+                first = window.wanted()
+                if window.first < 0 and first >= max(self.memory_size, LEAST_MEMORY) and self.ports.is_free_memory(first, first + window.size - 1):
+                    self.ports.add_memory(first, first + window.size - 1, window)
                     window.first = first
 
     def update_wires(self):

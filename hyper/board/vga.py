@@ -1,4 +1,4 @@
-"""The registers of a VGA card in text mode. Its text memory is plain memory at B8000; nothing is drawn.
+"""The registers of a VGA card in text mode. Its memory is plain memory at A0000 to BFFFF, without planes; hyper/board/screen.py tells what is shown.
 
 Registers keep what is written, and the retrace bits follow machine time, because programs wait for them.
 """
@@ -89,6 +89,7 @@ class Vga(Device):
         self.attribute_data = False     # the next write to 3C0 is data
         self.miscellaneous = MISCELLANEOUS_TEXT
         self.dac_mask = 0xff
+        self.wide_dac = False           # colours have 8 bits for each component, not 6
         self.dac_index = 0              # byte of the palette that is next
         self.dac_reading = False
 
@@ -171,4 +172,4 @@ class Vga(Device):
             self.dac_index = value * 3
             self.dac_reading = False
         elif port == DAC_DATA:
-            self.palette[self.next_of_palette()] = value & 0x3f
+            self.palette[self.next_of_palette()] = value & (0xff if self.wide_dac else 0x3f)

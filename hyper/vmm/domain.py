@@ -131,6 +131,10 @@ class Domain(object):
         """The Refusals, None where the guest has nothing to ask for."""
         return None
 
+    def devices(self):
+        """The PC that the guest sees, None if it sees none."""
+        return None
+
     def hypercall_name(self, number):
         return 'hypercall %d' % number
 

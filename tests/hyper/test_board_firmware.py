@@ -20,7 +20,7 @@ class Parts(object):
         self.machine = Machine(2 * MB, models.find(''), World())
         self.machine.add_pc(Collector())
         self.machine.load(firmware.load(ImageFile('rom', rom)))
-        self.machine.add_firmware(rom)
+        self.machine.add_firmware(rom, '')
         self.bus = self.machine.bus
 
     def item(self, selector, size):

@@ -2,12 +2,14 @@ import random
 
 from hyper.board.clock import Clock
 from hyper.board.disk import Drive
+from hyper.board.display import VideoMemory
 from hyper.board.fittings import BARE, Fittings
 from hyper.board.local_apic import ProcessorPins
 from hyper.board.pc import PC
 from hyper.board.power import PowerControl
 from hyper.board.virtio_net import Link
 from hyper.cpu import models
+from hyper.options import ETHERNET_ADDRESS
 
 from board_parts import Board, MemoryDisk
 
@@ -140,13 +142,14 @@ def test_a_pc_with_disks_and_a_network_survives_random_accesses_of_ports_memory_
     random.seed(18)
     board = Board()
     drives = [Drive(MemoryDisk(4000), 'ide'), Drive(MemoryDisk(4000, True), 'cdrom'), Drive(MemoryDisk(300), 'virtio')]
-    board.pc = PC(board.bus, board.clock, ProcessorPins(), board.listener, board.sink, board.ram, Fittings(drives, Link()), models.find(''))
-    ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc100)
+    board.pc = PC(board.bus, board.clock, ProcessorPins(), board.listener, board.sink, board.ram,
+                  Fittings(drives, Link(), ETHERNET_ADDRESS, VideoMemory()), models.find(''))
+    ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc100) + [0x1ce, 0x1cf] * 4
     for i in range(10000):
         size = random.choice([1, 2, 4])
-        function = 0x80000000 | random.choice([0, 1, 3, 4]) << 11 | random.randrange(4) << 8 | random.randrange(64) << 2
+        function = 0x80000000 | random.choice([0, 1, 2, 3, 4]) << 11 | random.randrange(4) << 8 | random.randrange(64) << 2
         value = random.choice([0, 1, function, random.getrandbits(8), random.getrandbits(32)]) & (1 << 8 * size) - 1
-        address = random.choice([0xfec00000, 0xfec00010, 0xfee00000 + 16 * random.randrange(64)])
+        address = random.choice([0xfec00000, 0xfec00010, 0xfee00000 + 16 * random.randrange(64), 0xe0000000 + random.getrandbits(25)])
         what = random.randrange(9)
         if what < 4:
             board.bus.write_port(random.choice(ports), size, value)

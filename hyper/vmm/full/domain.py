@@ -182,6 +182,9 @@ class FullDomain(Domain):
 
     # -- looking in
 
+    def devices(self):
+        return self.pc
+
     def physical_to_machine(self, address):
         return self.memory.machine(address)
 
