@@ -357,6 +357,20 @@ def hyper_report(handle):
         return lltype.nullptr(rffi.CCHARP.TO)
 
 
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.INT], c_name='hyper_window')
+def hyper_window(handle, domain, columns, lines):
+    """The size of the window that shows a domain's console, for a guest that can be told; returns 0."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            run.session.set_window(rffi.cast(lltype.Signed, domain), rffi.cast(lltype.Signed, columns) & 0xffff, rffi.cast(lltype.Signed, lines) & 0xffff)
+            result = 0
+    except Exception:
+        result = fail("internal error in hyper_window")
+    return rffi.cast(rffi.INT, result)
+
+
 @entrypoint_highlevel('main', [rffi.INT, rffi.INT], c_name='hyper_screen')
 def hyper_screen(handle, domain):
     """What the screen of a domain shows (hyper/board/screen.py); NULL if there is no such domain."""

@@ -64,6 +64,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console. With disks and neither kernel nor firmware it is
                             /usr/share/seabios/bios.bin: the machine boots from them
+  --virtio-console          the console is a virtio one too (Linux: console=hvc0); keys go there once a driver opens it
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
 
@@ -119,6 +120,7 @@ class DomainOptions(object):
         self.network = ''               # '' for none
         self.tap = ''                   # the name of the TAP interface
         self.ethernet_address = ETHERNET_ADDRESS
+        self.virtio_console = False
         self.at = -1
         self.copies = 1
 
@@ -377,6 +379,8 @@ class Parser(object):
         elif word == '--net':
             parse_network(word, self.value(word), domain)
             self.options.realtime = True        # what answers is outside, and waits for nobody
+        elif word == '--virtio-console':
+            domain.virtio_console = True
         elif word == '--at':
             domain.at = parse_number(word, self.value(word))
         elif word == '--copies':
@@ -453,6 +457,8 @@ class Parser(object):
             raise UserError("--net: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if domain.network == TAP and domain.copies > 1:
             raise UserError("--net tap: %d copies cannot share one interface; give each --domain its own" % domain.copies)
+        if domain.virtio_console and domain.mode == PARA:
+            raise UserError("--virtio-console: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if len(domain.disks) > MOST_DISKS:
             raise UserError("%d disks: %d are the most" % (len(domain.disks), MOST_DISKS))
         on_ide = 0

@@ -194,7 +194,7 @@ class Session(object):
         if domain.mode != PARA:
             video = VideoMemory()
             self.videos.append(video)
-        return Fittings(drives, link, domain.ethernet_address, video)
+        return Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console)
 
     def close_fittings(self):
         for drive in self.drives:
@@ -255,6 +255,11 @@ class Session(object):
         if self.hypervisor is None:
             return self.machine.pc
         return self.hypervisor.domains[number].devices()
+
+    def set_window(self, number, columns, lines):
+        pc = self.pc(number)
+        if pc is not None:
+            pc.set_window(columns, lines)
 
     def screen(self, number):
         """What its screen shows, as hyper/board/screen.py has it."""

@@ -6,15 +6,16 @@ from hyper.options import ETHERNET_ADDRESS
 
 class Fittings(object):
     """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`;
-    `video` (VideoMemory) is the memory of its display adapter, None for no adapter."""
+    `video` (VideoMemory) is the memory of its display adapter, None for no adapter; `console` says whether it has a virtio console."""
 
-    _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video']
+    _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video', 'console']
 
-    def __init__(self, drives, link, ethernet_address, video):
+    def __init__(self, drives, link, ethernet_address, video, console):
         self.drives = drives
         self.link = link
         self.ethernet_address = ethernet_address
         self.video = video
+        self.console = console
 
 
-BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS, None)
+BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS, None, False)

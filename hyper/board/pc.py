@@ -19,6 +19,7 @@ from hyper.board.rtc import Rtc
 from hyper.board.uart import Uart
 from hyper.board.vga import Vga
 from hyper.board.virtio_block import VirtioBlock
+from hyper.board.virtio_console import VirtioConsole
 from hyper.board.virtio_net import VirtioNet
 from hyper.cpu.models.model import APIC
 from hyper.options import CDROM, VIRTIO
@@ -32,6 +33,7 @@ IRQ_COPROCESSOR = 13
 DISPLAY_SLOT = 2                # of PCI
 NETWORK_SLOT = 3
 FIRST_DISK_SLOT = 4
+CONSOLE_SLOT = 24
 
 
 class PC(object):
@@ -43,7 +45,7 @@ class PC(object):
     """
 
     _immutable_fields_ = ['pic', 'lines', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'power_management', 'vga', 'pci',
-                          'isa_bridge', 'ide', 'display', 'apic', 'io_apic']
+                          'isa_bridge', 'ide', 'display', 'console', 'apic', 'io_apic']
 
     def __init__(self, bus, clock, pins, power_listener, sink, ram, fittings, model):
         self.pic = PicPair(pins)
@@ -74,6 +76,10 @@ class PC(object):
         self.add_drives(clock, ram, fittings.drives)
         if fittings.link is not None:
             self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, fittings.ethernet_address))
+        self.console = None
+        if fittings.console:
+            self.console = VirtioConsole(clock, ram, sink)
+            self.pci.add(CONSOLE_SLOT, 0, self.console)
         self.pic.connect(bus)
         self.pit.connect(bus)
         self.rtc.connect(bus)
@@ -150,11 +156,19 @@ class PC(object):
         if self.apic is not None:
             self.apic.set_base(value)
 
+    def set_window(self, columns, lines):
+        """The size of the window that shows the console, which only a virtio console tells the guest."""
+        if self.console is not None:
+            self.console.set_window(columns, lines)
+
     def screen(self):
         """What is shown, as hyper/board/screen.py has it."""
         return screen.describe(self.vga, self.display)
 
     def receive(self, text):
-        """Bytes typed at the console, for COM1."""
+        """Bytes typed at the console: for the virtio console, if a driver has opened it, else for COM1."""
+        if self.console is not None and self.console.is_open():
+            self.console.receive(text)
+            return
         for c in text:
             self.uart.receive(ord(c))

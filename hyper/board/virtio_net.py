@@ -22,6 +22,7 @@ FEATURE_STATUS = 1 << 16
 LINK_UP = 1
 
 HEADER = 10                     # bytes before a frame: struct virtio_net_hdr
+HEADER_MODERN = 12
 LEAST_FRAME = 14
 MOST_FRAME = 1518
 AT_ONCE = 64                    # frames that are moved at one moment
@@ -109,14 +110,18 @@ class VirtioNet(VirtioFunction):
         except BadAddress:
             self.broken()
 
+    def header(self):
+        return HEADER_MODERN if self.is_modern() else HEADER
+
     def transmit(self):
+        header = self.header()
         count = 0
         while count < AT_ONCE and self.transmit_queue.waiting() > 0:
             count += 1
             request = self.transmit_queue.take()
-            size = request.readable_size() - HEADER
+            size = request.readable_size() - header
             if LEAST_FRAME <= size <= MOST_FRAME:
-                self.link.send(request.read(HEADER, size))
+                self.link.send(request.read(header, size))
             self.give_back(self.transmit_queue, request, 0)
 
     def deliver(self):
@@ -128,6 +133,8 @@ class VirtioNet(VirtioFunction):
                 return
             request = self.receive_queue.take()
             data = '\x00' * HEADER + frame
+            if self.is_modern():
+                data = '\x00' * HEADER + '\x01\x00' + frame     # in one buffer
             if len(data) > request.writable_size():
                 data = ''                               # the frame is lost: the driver has given too little room
             request.write(0, data)

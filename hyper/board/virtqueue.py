@@ -86,27 +86,44 @@ def total(buffers):
 
 
 class Virtqueue(object):
-    """`size` is the number of descriptors, a power of two. All methods that look at memory raise RingError or BadAddress."""
+    """`most` is the number of descriptors that it can have, a power of two; it has as many if the driver does not ask for fewer. All methods that
+    look at memory raise RingError or BadAddress."""
 
-    _immutable_fields_ = ['ram', 'size']
+    _immutable_fields_ = ['ram', 'most']
 
-    def __init__(self, ram, size):
+    def __init__(self, ram, most):
         self.ram = ram
-        self.size = size
+        self.most = most
+        self.forget()
+
+    def forget(self):
+        self.size = self.most
         self.place(0)
 
     def place(self, page):
         """Puts the rings at the start of a page frame, as the legacy interface lays them out; 0 for nowhere."""
         self.page = page
+        self.enabled = page != 0
         self.descriptors = page * PAGE
         self.available = self.descriptors + self.size * DESCRIPTOR
         self.used = (self.available + 6 + 2 * self.size + PAGE - 1) & ~(PAGE - 1)
         self.taken = 0              # how many requests were, modulo 10000h
         self.returned = 0
 
+    def resize(self, size):
+        """As the driver of a modern device asks, before it enables the queue."""
+        if 0 < size <= self.most and size & (size - 1) == 0 and not self.enabled:
+            self.size = size
+
+    def enable(self):
+        """The rings are where the driver of a modern device has put each."""
+        self.enabled = True
+        self.taken = 0
+        self.returned = 0
+
     def waiting(self):
         """How many requests the driver has made available and the device has not taken."""
-        if self.page == 0:
+        if not self.enabled:
             return 0
         count = (self.ram.read16(self.available + 2) - self.taken) & 0xffff
         if count > self.size:

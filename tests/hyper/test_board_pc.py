@@ -143,11 +143,11 @@ def test_a_pc_with_disks_and_a_network_survives_random_accesses_of_ports_memory_
     board = Board()
     drives = [Drive(MemoryDisk(4000), 'ide'), Drive(MemoryDisk(4000, True), 'cdrom'), Drive(MemoryDisk(300), 'virtio')]
     board.pc = PC(board.bus, board.clock, ProcessorPins(), board.listener, board.sink, board.ram,
-                  Fittings(drives, Link(), ETHERNET_ADDRESS, VideoMemory()), models.find(''))
-    ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc100) + [0x1ce, 0x1cf] * 4
+                  Fittings(drives, Link(), ETHERNET_ADDRESS, VideoMemory(), True), models.find(''))
+    ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc600) + [0x1ce, 0x1cf] * 4
     for i in range(10000):
         size = random.choice([1, 2, 4])
-        function = 0x80000000 | random.choice([0, 1, 2, 3, 4]) << 11 | random.randrange(4) << 8 | random.randrange(64) << 2
+        function = 0x80000000 | random.choice([0, 1, 2, 3, 4, 24]) << 11 | random.randrange(4) << 8 | random.randrange(64) << 2
         value = random.choice([0, 1, function, random.getrandbits(8), random.getrandbits(32)]) & (1 << 8 * size) - 1
         address = random.choice([0xfec00000, 0xfec00010, 0xfee00000 + 16 * random.randrange(64), 0xe0000000 + random.getrandbits(25)])
         what = random.randrange(9)
