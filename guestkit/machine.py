@@ -131,6 +131,10 @@ class Domain:
         data = text.encode() if isinstance(text, str) else bytes(text)
         self.call('hyper_input', data, len(data))
 
+    def set_window(self, columns, lines):
+        """The size of the window that shows its console; a guest with a virtio console hears of it."""
+        self.call('hyper_window', columns, lines)
+
     def screenshot(self, path=None):
         """What its screen shows, a PIL.Image, None if that is nothing; with `path` also a PNG file."""
         self._machine.report()                  # says if the machine is closed

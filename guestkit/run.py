@@ -1,14 +1,17 @@
 """`guestkit run`: a guest on the terminal. The options are the engine's own, hyper/options.py, which checks them too."""
+import contextlib
 import os
+import signal
 import sys
 import time
 import weakref
 
 from guestkit import firmware, screen
+from guestkit.debugger import Debugger
 from guestkit.engine import models
 from guestkit.errors import BadInput
 from guestkit.machine import Machine, Reason
-from guestkit.terminal import HELP as KEYS, LEAVE, RESET, STATISTICS, Keyboard
+from guestkit.terminal import BREAK, HELP as KEYS, LEAVE, RESET, STATISTICS, WINDOW, Keyboard
 
 STATUS_LEFT = 130
 HELP = f'''usage: guestkit run IMAGE [options] [--domain IMAGE [options]]...
@@ -116,7 +119,7 @@ def run_words(words, on_output=None):
     report_file = open_report(value_of(words, '--report-file', None))
     limits = Limits(words)
     try:
-        with Keyboard(machine) as keyboard:
+        with Keyboard(machine) as keyboard, resizes(keyboard, words):
             status = None
             while status is None:
                 command = keyboard.commands.popleft() if keyboard.commands else None
@@ -128,6 +131,14 @@ def run_words(words, on_output=None):
                     keyboard.connect(machine)
                 elif command == STATISTICS:
                     print('\n' + machine.summary(), end='', file=sys.stderr, flush=True)
+                elif command == WINDOW:
+                    type_window(machine, keyboard.window())
+                elif command == BREAK:
+                    with keyboard.suspended():
+                        debugger = Debugger(machine)
+                        print(file=sys.stderr)
+                        debugger.cmdloop()
+                    status = STATUS_LEFT if debugger.left else None
                 else:
                     stop = machine.run(**limits.left(machine))
                     if stop.reason != Reason.INTERRUPTED or not keyboard.commands:
@@ -140,6 +151,31 @@ def run_words(words, on_output=None):
             print('guestkit: --screenshot: the screen shows nothing that can be drawn', file=sys.stderr)
         machine.close()
     return status
+
+
+def type_window(machine, window):
+    if window is not None:
+        columns, lines = window
+        machine.type(f' stty rows {lines} cols {columns}\r')
+
+
+@contextlib.contextmanager
+def resizes(keyboard, words):
+    """Meanwhile the guests hear of each new size of the terminal; those with a virtio console do."""
+    def tell_guests(*signal_and_frame):
+        window = keyboard.window()
+        if window is not None:
+            for domain in keyboard.machine.domains:
+                domain.set_window(*window)
+    if '--virtio-console' not in words:
+        yield
+        return
+    tell_guests()
+    before = signal.signal(signal.SIGWINCH, tell_guests)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, before)
 
 
 def without_screenshot(words):

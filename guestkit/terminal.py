@@ -1,5 +1,6 @@
 """The console of `guestkit run`: the terminal's keys go to the guest, except those that Ctrl-A begins."""
 import collections
+import contextlib
 import os
 import select
 import sys
@@ -11,14 +12,18 @@ HELP = '''
   Ctrl-A x       stop the guest and leave
   Ctrl-A r       reset: start the guest anew
   Ctrl-A s       statistics: what has been counted up to now
+  Ctrl-A b       break into the debugger
+  Ctrl-A w       tell the guest's shell the size of the window: types stty rows R cols C
   Ctrl-A h       this help
   Ctrl-A Ctrl-A  send Ctrl-A to the guest
 '''
 LEAVE = 'leave'
 RESET = 'reset'
 STATISTICS = 'statistics'
+BREAK = 'break'
+WINDOW = 'window'
 ASK_HELP = 'help'
-KEYS = {'x': LEAVE, 'r': RESET, 's': STATISTICS, 'h': ASK_HELP, '?': ASK_HELP}
+KEYS = {'x': LEAVE, 'r': RESET, 's': STATISTICS, 'b': BREAK, 'w': WINDOW, 'h': ASK_HELP, '?': ASK_HELP}
 
 
 class KeyFilter:
@@ -60,6 +65,23 @@ class Keyboard:
         self.interactive = os.isatty(self.descriptor)
         self.filter = KeyFilter()
         self.commands = collections.deque()
+
+    @contextlib.contextmanager
+    def suspended(self):
+        """Meanwhile the terminal is as it was, and its keys are not the guest's."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def window(self):
+        """The size of the terminal, as (columns, lines); None where there is none."""
+        try:
+            size = os.get_terminal_size(self.descriptor)
+        except OSError:
+            return None
+        return (size.columns, size.lines) if size.columns and size.lines else None
 
     def connect(self, machine):
         """From now on it is the keyboard of this machine."""
