@@ -23,6 +23,8 @@ class DomainConfig(object):
         self.interface = interface
         self.fittings = fittings
         self.counts_places = counts_places
+        self.firmware = False           # the image is firmware
+        self.video_rom = ''             # what that has for the display adapter
 
     def boot_request(self, model=None):
         """For hyper.loader.detect.load."""

@@ -124,6 +124,10 @@ class DomainOptions(object):
         self.at = -1
         self.copies = 1
 
+    def runs_firmware(self):
+        """Whether it can begin in real mode."""
+        return self.mode == NATIVE or self.mode == FULL and self.mmu == EPT
+
     def follow(self, before):
         """Takes over what domains in a row have in common."""
         self.mode = before.mode
@@ -425,7 +429,7 @@ class Parser(object):
         domains = self.options.domains
         count = 0
         for domain in domains:
-            if domain.image == '' and len(domain.disks) > 0 and domain.mode == NATIVE:
+            if domain.image == '' and len(domain.disks) > 0 and domain.runs_firmware():
                 domain.image = SEABIOS
                 domain.firmware = True
             if domain.image == '':
@@ -439,8 +443,10 @@ class Parser(object):
             if domain.interface != '' and domain.mode != PARA:
                 raise UserError("--interface %s: only a domain of --mode para has the choice; add that or leave it out"
                                 % domain.interface)
-            if domain.firmware and (domain.mode != NATIVE or domain.at >= 0 or len(domain.modules) > 0 or domain.append != ''):
-                raise UserError("--firmware: takes the bare machine; leave out --mode, --at, --module and --append")
+            if domain.firmware and not domain.runs_firmware():
+                raise UserError("--firmware: begins in real mode; give it --mode native, or --mode full --mmu ept")
+            if domain.firmware and (domain.at >= 0 or len(domain.modules) > 0 or domain.append != ''):
+                raise UserError("--firmware: finds by itself what to boot; leave out --at, --module and --append")
             if domain.at >= 0 and domain.mode == PARA:
                 raise UserError("--at: a paravirtual image has its address in it; leave it out")
             self.check_disks(domain)

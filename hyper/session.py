@@ -139,9 +139,12 @@ class Session(object):
                     used[name] = used.get(name, 0) + 1
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
-                configs.append(DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
-                                            self.watched(sinks.sink(number, name)), domain.interface, self.fit(domain),
-                                            options.symbols != ''))
+                config = DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
+                                      self.watched(sinks.sink(number, name)), domain.interface, self.fit(domain), options.symbols != '')
+                if domain.firmware:
+                    config.firmware = True
+                    config.video_rom = beside(image.name, VIDEO_ROM)
+                configs.append(config)
         return configs
 
     def build(self, world, configs):
@@ -155,9 +158,9 @@ class Session(object):
             config = configs[0]
             self.machine = Machine(config.memory, model, world)
             self.machine.add_pc(config.sink, config.fittings)
-            if self.options.domains[0].firmware:
+            if config.firmware:
                 self.machine.load(firmware.load(config.image))
-                self.machine.add_firmware(config.image.data, beside(config.image.name, VIDEO_ROM))
+                self.machine.add_firmware(config.image.data, config.video_rom)
             else:
                 self.machine.load(detect.load(config.image, config.boot_request(model)))
         if self.expectation is not None:

@@ -25,7 +25,12 @@ def test_firmware_takes_the_place_of_the_image_on_a_bare_machine():
     domain = parse(['--firmware', 'bios.bin', '--memory', '16M']).domains[0]
     assert (domain.image, domain.firmware, domain.memory) == ('bios.bin', True, 16 * MB)
     refused('kernel --firmware bios.bin', '--firmware', 'kernel')
-    refused('--firmware bios.bin --mode full', '--firmware', '--mode')
+    refused('--firmware bios.bin --mode full', '--firmware', '--mmu ept')
+    refused('--firmware bios.bin --mode para', '--firmware', '--mode native')
+    assert parse('--firmware bios.bin --mode full --mmu ept'.split()).domains[0].firmware
+    domain = parse('--cdrom d.iso'.split()).domains[0]
+    assert (domain.firmware, domain.image, domain.disks[0].interface) == (True, '/usr/share/seabios/bios.bin', 'cdrom')
+    refused('--cdrom d.iso --mode full', 'image comes first')
     refused('--firmware bios.bin --module m', '--firmware', '--module')
 
 

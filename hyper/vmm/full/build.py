@@ -1,6 +1,8 @@
 """Makes a fully virtualized domain from its configuration."""
+from hyper.board import firmware
+from hyper.board.pc import COM1
 from hyper.errors import UserError
-from hyper.loader import detect
+from hyper.loader import detect, firmware as firmware_loader
 from hyper.options import EPT
 from hyper.vmm.frames import FRAME
 from hyper.vmm.full import setup
@@ -18,7 +20,10 @@ def build(hypervisor, config, number):
     """The domain, ready to run; raises UserError."""
     use_ept = config.mmu == EPT
     setup.require(hypervisor.vmx.capabilities, use_ept)
-    image = detect.load(config.image, config.boot_request(hypervisor.model))
+    if config.firmware:
+        image = firmware_loader.load(config.image)
+    else:
+        image = detect.load(config.image, config.boot_request(hypervisor.model))
     region = hypervisor.take_frame()
     frames = []
     for k in range(frames_wanted(config.memory, use_ept)):
@@ -27,5 +32,7 @@ def build(hypervisor, config, number):
     domain = FullDomain(number, config.name, hypervisor.vmx, hypervisor.model, hypervisor.clock, hypervisor.memory, base, config.memory,
                         config.sink, use_ept, region, frames, hypervisor, config.fittings)
     domain.memory.place(image)
+    if config.firmware:
+        firmware.add(domain.pc, domain.bus, config.image.data, config.memory, COM1, config.video_rom)
     domain.start(image.entry)
     return domain
