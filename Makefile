@@ -98,8 +98,9 @@ SEED := 1
 oracle: bin/libhyper.so $(VENV3)/.ready         ## random snippets of each kind, a million, compared with the host's processor; COUNT=, SEED=
 	@$(PY3) -m tests.oracle --count $(COUNT) --seed $(SEED)
 
-fuzz: bin/libhyper.so $(VENV3)/.ready           ## random code in every mode, ten million instructions; INSTRUCTIONS=, SEED=
+fuzz: bin/libhyper.so $(VENV3)/.ready           ## random code in every mode, ten million instructions, and garbage for every device; INSTRUCTIONS=, SEED=
 	@$(PY3) -m tests.fuzz --instructions $(INSTRUCTIONS) --seed $(SEED)
+	@$(PY3) -m tests.fuzz.devices --seed $(SEED)
 
 memtest: bin/hyper $(VENV3)/.ready              ## a whole pass of Debian's memtest86+, some minutes
 	@WHOLE_PASS=1 $(PY3) -m pytest -q -p no:cacheprovider tests/guestkit/test_debian.py -k whole_pass
