@@ -16,7 +16,7 @@ APPEND = 'console=ttyS0 quiet nokaslr cryptomgr.notests'
 APPEND_BARE = APPEND + ' noisapnp acpi=off nolapic noapic pci=off'
 SHELL = b'init: the shell'          # what init prints when the system is up
 DIRECTORIES = ['bin', 'dev', 'etc', 'proc', 'sys', 'root', 'mnt']
-MODULES = ['virtio_pci', 'virtio_blk', 'virtio_net', 'ata_piix', 'sd_mod', 'vfat', 'nls_cp437', 'nls_ascii']       # for the devices of the machine
+MODULES = ['virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_console', 'ata_piix', 'sd_mod', 'vfat', 'nls_cp437', 'nls_ascii']       # for the devices of the machine
 NODES = {'console': (5, 1), 'ttyS0': (4, 64), 'null': (1, 3), 'port': (1, 4)}       # until the kernel's own /dev is mounted
 
 

@@ -12,6 +12,7 @@ from conftest import ROOT
 from test_cli import guestkit
 from test_terminal import Session
 
+from guestkit import Machine
 from guestkit.errors import BadInput
 from guestkit.linux import boot, kallsyms, modules
 from guestkit.linux.debian import Debian, FetchError
@@ -81,6 +82,43 @@ def test_a_person_types_in_its_shell_and_leaves(packages, tmp_path):
         assert session.child.wait(60) == 0
     finally:
         session.close()
+
+
+CONSOLE_SCRIPT = '''
+for pci in /sys/bus/pci/drivers/virtio-pci/0*; do echo "$(basename $pci) $(cat $pci/device)"; done
+for device in /sys/bus/virtio/devices/*; do echo "version 1: $(cut -c 33 $device/features)"; done
+echo 'through the virtio console' > /dev/hvc0
+sleep 0.1
+stty -F /dev/hvc0 size
+echo ready
+read line < /dev/hvc0
+echo "read: $line"
+'''
+
+
+@pytest.mark.parametrize('append', ['', 'virtio_pci.force_legacy=1'])
+def test_a_virtio_console_and_a_disk_work_by_either_interface(packages, tmp_path, append):
+    if append:
+        only_if_asked_for()
+    made = boot.prepare(tmp_path, Debian(packages), CONSOLE_SCRIPT, drivers=boot.MODULES)
+    (tmp_path / 'disk').write_bytes(bytes(1 << 20))
+    words = [*made.words(['--mode', 'native'], f'{boot.APPEND} {append}'), '--virtio-console', '--disk', f'{tmp_path}/disk,virtio']
+    with Machine.from_words(words) as machine:
+        machine.domains[0].set_window(132, 43)
+        machine.run(output='ready', seconds=SECONDS)
+        machine.type('typed\n')
+        stop = machine.run(seconds=SECONDS)
+        output = machine.output.decode()
+        assert stop.status == 0 and 'read: typed' in output, output
+        assert 'through the virtio console' in output and '43 132' in output, output
+        assert output.count('version 1: ' + ('0' if append else '1')) == 2, output
+
+
+def test_the_kernel_with_page_address_extension_boots_too(packages, tmp_path):
+    only_if_asked_for()
+    debian.find('linux-image-686-pae', 'boot/vmlinuz-*')
+    status, output, errors = linux(packages, tmp_path, '--package', 'linux-image-686-pae')
+    assert status == 0 and 'all is well' in output and '-686-pae i686' in output, output + errors
 
 
 def test_the_exit_status_of_a_script_is_that_of_the_run(packages, tmp_path):
