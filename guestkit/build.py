@@ -11,6 +11,7 @@ from guestkit.errors import BadInput, GuestkitError
 PACKAGE = pathlib.Path(__file__).resolve().parent
 GUESTS = PACKAGE / 'guests'
 RUNTIME = PACKAGE / 'runtime'
+INCLUDE = PACKAGE / 'include'
 LIBRARY = GUESTS / 'lib'
 OUT = 'build/guests'
 BACKENDS = ('bare', 'para')
@@ -25,7 +26,7 @@ Examples
   guestkit run hello.elf
 
 A C file has int main(const char *command_line) and may #include "guest.h" (print, stop, outb, hypercall, ...); an assembly
-file (.S, .s) has main, or _start if it does all by itself.
+file (.S, .s) has main, or _start if it does all by itself. Paravirtual ones find the interface in <xen/xen-1.0.h>, 1.2's with -D XEN_1_2.
 '''
 
 
@@ -69,7 +70,7 @@ def build_file(sources, output, backend='bare', defines=()):
         macros = ['-D' + define for define in [f'GUEST_{backend.upper()}', *defines]]
 
         def compile(source, object):
-            run(['gcc', *FLAGS, *macros, f'-I{RUNTIME}', f'-I{LIBRARY}', '-c', str(source), '-o', object], f'{source} was not built')
+            run(['gcc', *FLAGS, *macros, f'-I{RUNTIME}', f'-I{LIBRARY}', f'-I{INCLUDE}', '-c', str(source), '-o', object], f'{source} was not built')
             return object
 
         objects = [compile(source, f'{directory}/{i}.o') for i, source in enumerate(sources)]

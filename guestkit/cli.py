@@ -13,6 +13,7 @@ guestkit runs operating systems on a machine of your own: bare, or as domains of
   guestkit run IMAGE ...    runs a guest with its console on your terminal
   guestkit linux            boots Debian's own Linux, as downloaded, to a shell
   guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
+  guestkit abi              says where the header of the paravirtual interface is, for your own guests
   guestkit symbols IMAGE    writes the functions of a Linux kernel by address, for run --symbols
   guestkit bench            measures what each way to run a kernel costs
   guestkit popek-goldberg   shows which instructions betray a hypervisor to a program, or the lack of one
@@ -44,6 +45,9 @@ def command(words):
     if name == 'build':
         from guestkit.build import build
         return build(words)
+    if name == 'abi':
+        from guestkit.abi import abi
+        return abi(words)
     if name == 'linux':
         from guestkit.linux.command import linux
         return linux(words)

@@ -13,14 +13,17 @@ void stop(int status) __attribute__((noreturn));
 
 #ifdef GUEST_PARA                               /* --backend para */
 
-#define HYPERCALL_CONSOLE_WRITE 2
-#define HYPERCALL_EXIT 9
+#include "xen/xen-1.0.h"                        /* the whole interface; with -D XEN_1_2 that of 1.2 */
 
 struct start_info {
+#ifndef XEN_1_2
     u32 pages, shared_info, page_directory, module, module_size;
     u32 net_rings[8];
     u8 net_addresses[8][6];
     u32 block_ring, domain, flags;
+#else
+    u32 pages, shared_info, domain, flags, page_directory, module, module_size;
+#endif
     char command_line[];
 };
 
@@ -28,10 +31,7 @@ extern const struct start_info *start_info;
 
 static inline int hypercall(u32 number, u32 a, u32 b, u32 c, u32 d)
 {
-    int result;
-
-    asm volatile("vmcall" : "=a"(result) : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d) : "memory");
-    return result;
+    return xen_hypercall(number, a, b, c, d);
 }
 
 #else                                           /* --backend bare: in ring 0 of a PC, paging off */

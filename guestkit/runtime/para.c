@@ -4,13 +4,17 @@ const struct start_info *start_info;
 
 void write_console(const char *text, size_t size)
 {
-    hypercall(HYPERCALL_CONSOLE_WRITE, (u32)text, size, 0, 0);
+    hypercall(XEN_CONSOLE_WRITE, (u32)text, size, 0, 0);
 }
 
 void stop(int status)
 {
     for (;;)
-        hypercall(HYPERCALL_EXIT, status, 0, 0, 0);
+#ifdef XEN_1_2
+        hypercall(XEN_SCHED_OP, XEN_SCHED_EXIT, status, 0, 0);
+#else
+        hypercall(XEN_EXIT, status, 0, 0, 0);
+#endif
 }
 
 void begin(const struct start_info *information)

@@ -1,0 +1,108 @@
+"""The conformance suite of the paravirtual interface, in both numberings, with all counts of frames checked after every hypercall. tests/guestkit/conformance
+has the guest."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+from guestkit import Machine
+from guestkit.build import build_file
+
+SOURCES = sorted(path for path in (pathlib.Path(__file__).parent / 'conformance').iterdir() if path.suffix in ('.c', '.S'))
+GROUPS = ('calls console keyboard debug_registers multicalls scheduling page_tables pins requests va_mapping machine_to_physical gdt ldt descriptor_updates '
+          'trap_table callbacks fast_trap failsafe balloon times start_of_day').split()
+ENDS = {
+    'no_failsafe': 'a return to it faulted, and it has no failsafe callback for that',
+    'bad_stack': 'its ring-1 stack cannot be used: ESP 0x1000',
+    'bad_ring_1_stack': 'its ring-1 stack cannot be used: ESP 0xfc001000',
+    'no_handler': 'trap 6, and it has no handler for it',
+    'all_masked': 'waits for an event, and masks all of them',
+    'leave': 'exited',
+    'stop_itself': 'stopped itself',
+}
+ONLY_IN_1_2 = ('channels', 'stop_itself')
+HYPERCALLS = 21                 # of either version
+
+
+def cases(names):
+    return [(version, name) for version in ('1.0', '1.2') for name in names if version == '1.2' or name not in ONLY_IN_1_2]
+
+
+@pytest.fixture(scope='module')
+def image(tmp_path_factory):
+    """The guest for a version of the interface."""
+    directory = tmp_path_factory.mktemp('conformance')
+    built = {}
+
+    def build(version):
+        if version not in built:
+            built[version] = directory / f'{version}.elf'
+            build_file(SOURCES, built[version], 'para', ['XEN_1_2'] if version == '1.2' else [])
+        return built[version]
+    return build
+
+
+@pytest.fixture
+def run(image):
+    """Runs a group; the machine's Stop, what the domain printed, its report."""
+    def run(version, name):
+        with Machine(image(version), mode='para', interface=version, memory='1M', append=name, check_frames=1) as machine:
+            if name == 'keyboard':
+                machine.run(output='type', seconds=60)
+                machine.type('a')
+            stop = machine.run(seconds=60)
+            return stop, machine.output.decode(), machine.report().domains[0]
+    return run
+
+
+@pytest.mark.parametrize('version, group', cases([*GROUPS, 'channels']))
+def test_the_interface_is_as_it_says(run, version, group):
+    stop, output, domain = run(version, group)
+    assert stop.status == 0 and domain.state == 'exited', stop
+    count = re.search(rf'{group}: (\d+) checks, 0 failed', output)
+    assert count and int(count[1]) > 0, output
+
+
+@pytest.mark.parametrize('version, name', cases(ENDS))
+def test_a_domain_ends_only_for_what_the_interface_says(run, version, name):
+    stop, output, domain = run(version, name)
+    assert domain.state == ENDS[name] and 'lives on' not in output
+    assert stop.status == (0 if name in ('leave', 'stop_itself') else 3)
+
+
+@pytest.mark.parametrize('version', ['1.0', '1.2'])
+def test_the_suite_makes_every_hypercall(run, version):
+    made = set()
+    for group in [*GROUPS, 'channels', 'leave']:
+        if (version, group) in cases([group]):
+            made |= set(run(version, group)[2].hypercalls)
+    assert len(made) == HYPERCALLS, sorted(made)
+
+
+PYTHON2 = pathlib.Path(os.environ.get('PYTHON2', ROOT / 'build/venv2/bin/python'))
+
+
+@pytest.mark.skipif(not PYTHON2.exists(), reason='make setup prepares the Python 2.7 for it')
+@pytest.mark.parametrize('version', ['1.0', '1.2'])
+def test_the_untranslated_engine_agrees(image, version):
+    for name in [group for group in GROUPS + ['channels'] if group != 'keyboard' and (version, group) in cases([group])]:
+        done = subprocess.run([PYTHON2, ROOT / 'hyper/main.py', 'run', image(version), '--mode', 'para', '--interface', version, '--memory', '1M', '--append', name,
+                               '--check-frames', '1', '--report', 'none'], env=dict(os.environ, PYTHONPATH=str(ROOT)), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and ' checks, 0 failed' in done.stdout, (name, done.stdout, done.stderr)
+
+
+def test_the_header_is_found_by_a_compiler_anywhere(tmp_path):
+    directory = subprocess.run([sys.executable, '-m', 'guestkit', 'abi', '--include-dir'], cwd=tmp_path, env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin'},
+                               check=True, capture_output=True, text=True).stdout.strip()
+    (tmp_path / 'a.c').write_text('#include <xen/xen-1.0.h>\n_Static_assert(sizeof(struct xen_multicall_entry) == 32 && sizeof(struct xen_pt_request) == 8, "");\n'
+                                  '_Static_assert(__builtin_offsetof(struct xen_shared_info, times) == OFFSET, "");\n'
+                                  '_Static_assert(__builtin_offsetof(struct xen_start_info, cmd_line) == LINE, "");\n')
+    for words in (['-DOFFSET=12', '-DLINE=112'], ['-DXEN_1_2', '-DOFFSET=276', '-DLINE=28']):
+        subprocess.run(['gcc', '-m32', '-ffreestanding', '-Wall', '-Werror', f'-I{directory}', *words, '-c', 'a.c'], cwd=tmp_path, check=True)
+    (tmp_path / 'a.S').write_text('#include <xen/xen-1.0.h>\n mov $XEN_UPDATE_VA_MAPPING, %eax\n')
+    subprocess.run(['gcc', '-m32', f'-I{directory}', '-c', 'a.S'], cwd=tmp_path, check=True)
