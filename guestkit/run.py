@@ -49,6 +49,7 @@ For the whole run
   --realtime                machine time keeps to the clock on the wall, for a person (it is deterministic otherwise)
   --report text|json|none   what to tell on stderr when all has ended (default text)
   --report-file FILE        tells it to a file instead
+  --reboot                  a guest that resets its machine starts anew; otherwise that ends the run
   --screenshot FILE         at the end draws what the guest's screen shows as a PNG file
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
@@ -114,6 +115,7 @@ def run(words):
 def run_words(words, on_output=None):
     """Runs with the console on the terminal; returns the exit status. `on_output` is called with the machine and each piece of output."""
     words, picture = without_screenshot(words)
+    words, reboots = [word for word in words if word != '--reboot'], '--reboot' in words
     words = firmware.added(words)
     machine = make(words, on_output)
     report_file = open_report(value_of(words, '--report-file', None))
@@ -141,7 +143,9 @@ def run_words(words, on_output=None):
                     status = STATUS_LEFT if debugger.left else None
                 else:
                     stop = machine.run(**limits.left(machine))
-                    if stop.reason != Reason.INTERRUPTED or not keyboard.commands:
+                    if reboots and was_reset(machine):
+                        keyboard.commands.appendleft(RESET)
+                    elif stop.reason != Reason.INTERRUPTED or not keyboard.commands:
                         status = stop.status
     except KeyboardInterrupt:
         status = STATUS_LEFT
@@ -151,6 +155,11 @@ def run_words(words, on_output=None):
             print('guestkit: --screenshot: the screen shows nothing that can be drawn', file=sys.stderr)
         machine.close()
     return status
+
+
+def was_reset(machine):
+    """Whether every guest has reset its machine."""
+    return all(domain.state.startswith('reset by the guest') for domain in machine.report().domains)
 
 
 def type_window(machine, window):

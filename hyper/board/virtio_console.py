@@ -5,7 +5,7 @@ Source: Virtual I/O Device (VIRTIO) 1.1, section 5.3, without MULTIPORT.
 
 from hyper.board.clock import Timer
 from hyper.board.dma import BadAddress
-from hyper.board.virtio import FEATURE_INDIRECT, VirtioFunction
+from hyper.board.virtio import FEATURE_INDIRECT, INTERRUPT_CONFIG, STATUS_DRIVER_OK, VirtioFunction
 from hyper.board.virtqueue import RingError, Virtqueue
 from hyper.loader.file import pack16, pack32
 
@@ -50,6 +50,7 @@ class VirtioConsole(VirtioFunction):
         self.clock = clock
         self.sink = sink
         self.typed = ''
+        self.has_window = False     # whether anybody has told its size
         self.receive_queue = Virtqueue(ram, QUEUE_SIZE)
         self.transmit_queue = Virtqueue(ram, QUEUE_SIZE)
         self.timer = ServeTimer(self)
@@ -65,7 +66,15 @@ class VirtioConsole(VirtioFunction):
         self.notified(RECEIVE)
 
     def set_window(self, columns, lines):
+        self.has_window = True
         self.config_changed(console_config(columns, lines))
+
+    def write_status(self, value):
+        """A driver that has just got ready is told that the configuration has changed if there is a size: Linux's looks at it only then."""
+        before = self.status
+        VirtioFunction.write_status(self, value)
+        if self.has_window and self.status & ~before & STATUS_DRIVER_OK:
+            self.raise_interrupt(INTERRUPT_CONFIG)
 
     def notified(self, number):
         if not self.timer.scheduled:

@@ -1,13 +1,14 @@
 """Disks: what the kit does before the engine opens them, and what a guest's write and flush leave in the file."""
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from guestkit import BadInput, Machine
 from guestkit.disk import converted
 
-from conftest import HYPER
+from conftest import HYPER, ROOT
 
 # Copies the first sector of the first IDE disk to the second by PIO, and flushes.
 COPY_SECTOR = '''
@@ -90,6 +91,23 @@ def test_bad_disks_are_one_line(guest, image, tmp_path):
     with Machine(guest(COPY_SECTOR), disks=[image]):
         with pytest.raises(BadInput, match='in use'):
             Machine(guest(COPY_SECTOR), disks=[image])
+
+
+def test_a_guest_that_resets_its_machine_starts_anew_if_that_is_wanted(guest, image):
+    source = COPY_SECTOR.replace('    command(0, 0x20);', """    command(1, 0x20);
+    for (i = 0; i < 256; i++)
+        words[i] = read_data();
+    if (words[0])
+        return 7;
+    command(0, 0x20);""").replace('    print("flushed', '    outb(0xcf9, 6);\n    print("flushed')
+    path = guest(source)
+    before = image.read_bytes()
+    words = [sys.executable, '-m', 'guestkit', 'run', path, '--disk', str(image), '--timeout', '60', '--report', 'none']
+    for options, status in (([], 0), (['--reboot'], 7)):
+        image.write_bytes(before)
+        assert subprocess.run([*words, *options], cwd=ROOT, stdin=subprocess.DEVNULL, timeout=100).returncode == status
+    image.write_bytes(before)
+    assert subprocess.run([*words, '--reboot', '--mode', 'full'], cwd=ROOT, stdin=subprocess.DEVNULL, timeout=100).returncode == 7
 
 
 @pytest.mark.skipif(not shutil.which('qemu-img'), reason='needs qemu-img')

@@ -89,7 +89,7 @@ for pci in /sys/bus/pci/drivers/virtio-pci/0*; do echo "$(basename $pci) $(cat $
 for device in /sys/bus/virtio/devices/*; do echo "version 1: $(cut -c 33 $device/features)"; done
 echo 'through the virtio console' > /dev/hvc0
 sleep 0.1
-stty -F /dev/hvc0 size
+stty size < /dev/hvc0
 echo ready
 read line < /dev/hvc0
 echo "read: $line"

@@ -87,6 +87,19 @@ def test_a_new_window_size_is_told_with_an_interrupt():
     assert (board.read(20, 2), board.read(22, 2)) == (132, 43) and board.read(19, 1) == 2 and board.read(19, 1) == 0
 
 
+def test_a_driver_that_comes_later_is_told_of_the_size_once():
+    board = ConsoleBoard()
+    board.write(18, 1, 0)
+    board.device.set_window(100, 50)
+    assert board.read(19, 1) == 0
+    board.write(18, 1, 3)
+    assert board.read(19, 1) == 0
+    board.write(18, 1, 7)
+    assert board.read(19, 1) == 2 and board.read(20, 2) == 100
+    board.write(18, 1, 7)
+    assert board.read(19, 1) == 0
+
+
 def test_nobody_listens_before_a_driver_is_ready():
     board = ConsoleBoard()
     assert board.device.is_open()
