@@ -1,4 +1,4 @@
-"""The command line: guestkit run, linux, build, symbols, bench, popek-goldberg."""
+"""The command line: guestkit run, dom, linux, build, symbols, bench, popek-goldberg."""
 import os
 import signal
 import sys
@@ -11,6 +11,7 @@ HELP = '''usage: guestkit COMMAND ...
 guestkit runs operating systems on a machine of your own: bare, or as domains of a hypervisor.
 
   guestkit run IMAGE ...    runs a guest with its console on your terminal
+  guestkit dom              makes, lists, pauses, ... domains of a hypervisor in the background
   guestkit linux            boots Debian's own Linux, as downloaded, to a shell
   guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
   guestkit abi              says where the header of the paravirtual interface is, for your own guests
@@ -51,6 +52,9 @@ def command(words):
     if name == 'linux':
         from guestkit.linux.command import linux
         return linux(words)
+    if name == 'dom':
+        from guestkit.dom.command import dom
+        return dom(words)
     if name == 'symbols':
         from guestkit.linux.command import symbols
         return symbols(words)

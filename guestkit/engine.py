@@ -15,6 +15,9 @@ DECLARATIONS = '''
 typedef void (*console_t)(int domain, char *bytes, int size);
 void rpython_startup_code(void);
 int hyper_open(char *arguments);
+int hyper_start(char *arguments);
+int hyper_create(int handle, char *arguments);
+int hyper_control(int handle, int domain, char *verb);
 void hyper_close(int handle);
 int hyper_run(int handle, long max_instructions, long until_address, double seconds);
 int hyper_step(int handle);

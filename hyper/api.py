@@ -17,7 +17,7 @@ from hyper.board.machine import World
 from hyper.board.uart import CharSink
 from hyper.cpu import models
 from hyper.errors import UserError
-from hyper.options import parse
+from hyper.options import parse, parse_machine
 from hyper.session import Session, Sinks
 
 FAILED = -1
@@ -93,6 +93,7 @@ class LibraryWorld(World):
     def __init__(self, handle):
         self.handle = handle
         self.sinks = []
+        self.out = lltype.nullptr(CONSOLE.TO)
         self.descriptor = -1                # negative: none, or it has ended
         self.closed = False
         self.is_interactive = False
@@ -140,8 +141,17 @@ class LibrarySinks(Sinks):
 
     def sink(self, number, name):
         sink = ConsoleSink(number)
+        sink.out = self.world.out
         self.world.sinks.append(sink)
         return sink
+
+    def forget(self, number):
+        sinks = self.world.sinks
+        for k in range(len(sinks)):
+            if sinks[k].number == number:
+                sinks[k].flush()
+                del sinks[k]
+                return
 
 
 class Run(object):
@@ -185,15 +195,24 @@ def free_handle():
     return len(state.runs) - 1
 
 
-def do_open(arguments):
+def words_of(arguments):
+    """The words that lines give."""
     words = []
     for word in arguments.split('\n'):
         words.append(word)
     while len(words) > 0 and words[len(words) - 1] == '':
         words.pop()
+    return words
+
+
+def do_open(arguments):
+    words = words_of(arguments)
     if len(words) > 0 and words[0] == 'run':
         words = words[1:]
-    options = parse(words)
+    return open_session(parse(words))
+
+
+def open_session(options):
     handle = free_handle()
     host.forget_request(handle)
     world = LibraryWorld(handle)
@@ -213,6 +232,61 @@ def hyper_open(arguments):
         result = fail("the host has not enough memory; give less --memory")
     except Exception:
         result = fail("internal error in hyper_open")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.CCHARP], c_name='hyper_start')
+def hyper_start(arguments):
+    """A handle for a hypervisor without domains; the words are --machine-memory and those for the whole of a run."""
+    try:
+        result = open_session(parse_machine(words_of(rffi.charp2str(arguments))))
+    except UserError as error:
+        result = fail(error.text)
+    except MemoryError:
+        result = fail("the host has not enough memory; give less --machine-memory")
+    except Exception:
+        result = fail("internal error in hyper_start")
+    return rffi.cast(rffi.INT, result)
+
+
+def do_create(handle, arguments):
+    run = find(handle)
+    if run is None:
+        return FAILED
+    return run.session.create(words_of(arguments))
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.CCHARP], c_name='hyper_create')
+def hyper_create(handle, arguments):
+    """Makes a domain of a hypervisor that hyper_start has made, from the words of one --domain; its number."""
+    try:
+        result = do_create(handle, rffi.charp2str(arguments))
+    except UserError as error:
+        result = fail(error.text)
+    except MemoryError:
+        result = fail("the host has not enough memory; give less --memory")
+    except Exception:
+        result = fail("internal error in hyper_create")
+    return rffi.cast(rffi.INT, result)
+
+
+def do_control(handle, domain, verb):
+    run = find_domain(handle, domain)
+    if run is None:
+        return FAILED
+    run.session.control(rffi.cast(lltype.Signed, domain), verb)
+    return 0
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_control')
+def hyper_control(handle, domain, verb):
+    """Does to a domain what the verb says (Session.control); 0."""
+    try:
+        result = do_control(handle, domain, rffi.charp2str(verb))
+    except UserError as error:
+        result = fail(error.text)
+    except Exception:
+        result = fail("internal error in hyper_control")
     return rffi.cast(rffi.INT, result)
 
 
@@ -403,6 +477,7 @@ def hyper_console(handle, out):
     try:
         run = find(handle)
         if run is not None:
+            run.world.out = out
             for sink in run.world.sinks:
                 sink.out = out
     except Exception:

@@ -7,10 +7,11 @@ from hyper.loader.entry import BootRequest
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
     address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
-    '' for the usual one; `fittings` (Fittings) are what it has beside a plain PC; `counts_places` asks for exits by address."""
+    '' for the usual one; `fittings` (Fittings) are what it has beside a plain PC; `counts_places` asks for exits by address;
+    a `privileged` domain may control others."""
 
     def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', fittings=BARE,
-                 counts_places=False):
+                 counts_places=False, privileged=False):
         self.name = name
         self.mode = mode
         self.mmu = mmu
@@ -25,6 +26,7 @@ class DomainConfig(object):
         self.counts_places = counts_places
         self.firmware = False           # the image is firmware
         self.video_rom = ''             # what that has for the display adapter
+        self.privileged = privileged
 
     def boot_request(self, model=None):
         """For hyper.loader.detect.load."""

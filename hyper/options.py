@@ -28,9 +28,12 @@ MB = 1 << 20
 GB = 1 << 30
 DEFAULT_MEMORY = 32 * MB
 LEAST_MEMORY = 1 * MB
+LEAST_MACHINE_MEMORY = 8 * MB
+DEFAULT_MACHINE_MEMORY = 512 * MB
 MOST_MEMORY = 3 * GB
 PAGE = 4096
 MOST_COPIES = 1000
+MOST_NAME = 64
 MOST_DISKS = 16
 MOST_IDE_DISKS = 4
 
@@ -67,6 +70,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --virtio-console          the console is a virtio one too (Linux: console=hvc0); keys go there once a driver opens it
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
+  --name NAME               what the domain is called, if not by its image
+  --privileged              para: the domain may control others (dom0_op)
 
 For the whole run
   --cpu MODEL               the processor, help for a list; if not given, nehalem for --mmu ept, else core2duo
@@ -123,6 +128,8 @@ class DomainOptions(object):
         self.virtio_console = False
         self.at = -1
         self.copies = 1
+        self.name = ''                  # '' when not given
+        self.privileged = False
 
     def runs_firmware(self):
         """Whether it can begin in real mode."""
@@ -151,9 +158,10 @@ class Options(object):
         self.realtime = False
         self.symbols = ''
         self.check_frames = 0           # after so many hypercalls each time; 0 for never
+        self.machine_memory = 0         # in bytes, 0 for what the domains need
 
     def virtualized(self):
-        return self.domains[0].mode != NATIVE
+        return self.machine_memory > 0 or self.domains[0].mode != NATIVE
 
 
 def parse_digits(text):
@@ -258,6 +266,19 @@ def parse_choice(option, text, choices):
         if choice == text:
             return text
     raise UserError("%s %s: not known; choose from %s" % (option, text, ', '.join(choices)))
+
+
+def parse_name(option, text):
+    """Letters, digits and a few signs; not all digits, since a number means a domain too."""
+    digits = True
+    for c in text:
+        if not ('0' <= c and c <= '9'):
+            digits = False
+        if not ('0' <= c and c <= '9' or 'a' <= c and c <= 'z' or 'A' <= c and c <= 'Z' or c in '_-.+'):
+            raise UserError("%s %s: not a name; write letters, digits, and . _ - +" % (option, text))
+    if digits or len(text) > MOST_NAME:
+        raise UserError("%s %s: not a name; write up to %d letters, digits, and . _ - +, not all digits" % (option, text, MOST_NAME))
+    return text
 
 
 def parse_disk(option, text):
@@ -389,6 +410,10 @@ class Parser(object):
             domain.at = parse_number(word, self.value(word))
         elif word == '--copies':
             domain.copies = parse_number(word, self.value(word))
+        elif word == '--name':
+            domain.name = parse_name(word, self.value(word))
+        elif word == '--privileged':
+            domain.privileged = True
         else:
             return False
         return True
@@ -447,6 +472,10 @@ class Parser(object):
                 raise UserError("--firmware: begins in real mode; give it --mode native, or --mode full --mmu ept")
             if domain.firmware and (domain.at >= 0 or len(domain.modules) > 0 or domain.append != ''):
                 raise UserError("--firmware: finds by itself what to boot; leave out --at, --module and --append")
+            if domain.privileged and domain.mode != PARA:
+                raise UserError("--privileged: only a domain of --mode para can ask for it; add that or leave it out")
+            if domain.name != '' and domain.copies > 1:
+                raise UserError("--name %s: %d copies cannot have one name; leave out one of them" % (domain.name, domain.copies))
             if domain.at >= 0 and domain.mode == PARA:
                 raise UserError("--at: a paravirtual image has its address in it; leave it out")
             self.check_disks(domain)
@@ -484,3 +513,19 @@ class Parser(object):
 def parse(words):
     """The Options of the words after `run`; raises UserError."""
     return Parser(words).parse()
+
+
+def parse_machine(words):
+    """The Options of a machine whose domains are made later: --machine-memory, and those for a whole run."""
+    parser = Parser(words)
+    options = parser.options
+    options.machine_memory = DEFAULT_MACHINE_MEMORY
+    while parser.more():
+        word = parser.next()
+        if word == '--machine-memory':
+            options.machine_memory = parse_memory(word, parser.value(word))
+            if options.machine_memory < LEAST_MACHINE_MEMORY:
+                raise UserError("--machine-memory: must be at least 8M, for the hypervisor itself needs some")
+        elif not parser.of_run(word):
+            raise UserError("%s: no option of a machine without domains; see guestkit dom start --help" % word)
+    return options

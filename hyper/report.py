@@ -293,6 +293,10 @@ def functions_json(kinds):
     return ', "functions": [%s]' % ', '.join(functions)
 
 
+def truth(value):
+    return 'true' if value else 'false'
+
+
 def domain_json(domain, symbols):
     exits = []
     for reason in range(len(domain.exits)):
@@ -308,9 +312,10 @@ def domain_json(domain, symbols):
     if refusals is not None:
         functions += refusals_json(refusals)
     return ('{"number": %d, "name": %s, "mode": "%s", "mmu": "%s", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": %d, '
-            '"exits": {%s}, "hypercalls": {%s}%s}' % (
+            '"alive": %s, "asleep": %s, "paused": %s, "privileged": %s, "memory": %d, "exits": {%s}, "hypercalls": {%s}%s}' % (
                 domain.number, quoted(domain.name), domain.technique, domain.mmu, quoted(domain.state()), domain.status,
-                'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, ', '.join(exits), ', '.join(hypercalls), functions))
+                'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, truth(domain.alive), truth(domain.asleep),
+                truth(domain.paused), truth(domain.privileged), domain.size, ', '.join(exits), ', '.join(hypercalls), functions))
 
 
 def run_json(machine, seconds, status, domains):

@@ -15,9 +15,9 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, EPT, FULL, MB, PARA, SEABIOS, TAP
+from hyper.options import CDROM, EPT, FULL, MB, NATIVE, PARA, SEABIOS, TAP, parse
 from hyper.registers import SystemRegisters, dump
-from hyper.vmm.hypervisor import Hypervisor
+from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
 from hyper.walk import walk
 
@@ -82,6 +82,8 @@ def base_name(path):
 def model_name(options):
     """The processor that is wanted, or else one that can do what is."""
     if options.cpu == '':
+        if options.machine_memory > 0:
+            return WITH_EPT             # any kind of domain may come
         for domain in options.domains:
             if domain.mode == FULL and domain.mmu == EPT:
                 return WITH_EPT
@@ -93,6 +95,22 @@ class Sinks(object):
 
     def sink(self, number, name):
         raise NotImplementedError
+
+    def forget(self, number):
+        """The domain is gone."""
+
+
+class SessionConsoles(Consoles):
+    """For domains that the privileged one makes."""
+
+    def __init__(self, session):
+        self.session = session
+
+    def console(self, number, name):
+        return self.session.watched(self.session.sinks.sink(number, name))
+
+    def forget(self, number):
+        self.session.sinks.forget(number)
 
 
 class Session(object):
@@ -111,6 +129,9 @@ class Session(object):
         self.drives = []
         self.networks = []
         self.videos = []
+        self.world = world
+        self.sinks = sinks
+        self.fittings = {}              # by number of domain, of those made since the start
         try:
             self.build(world, self.configure(sinks))
         except UserError:
@@ -135,24 +156,31 @@ class Session(object):
             for copy in range(domain.copies):
                 number = len(configs)
                 name = base_name(domain.image)
-                if total[name] > 1:
+                if domain.name != '':
+                    name = domain.name
+                elif total[name] > 1:
                     used[name] = used.get(name, 0) + 1
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
-                config = DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at,
-                                      self.watched(sinks.sink(number, name)), domain.interface, self.fit(domain), options.symbols != '')
-                if domain.firmware:
-                    config.firmware = True
-                    config.video_rom = beside(image.name, VIDEO_ROM)
-                configs.append(config)
+                configs.append(self.config_of(domain, name, image, modules, self.watched(sinks.sink(number, name)), self.fit(domain)))
         return configs
+
+    def config_of(self, domain, name, image, modules, sink, fittings):
+        """The DomainConfig of DomainOptions."""
+        config = DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at, sink, domain.interface, fittings,
+                              self.options.symbols != '', domain.privileged)
+        if domain.firmware:
+            config.firmware = True
+            config.video_rom = beside(image.name, VIDEO_ROM)
+        return config
 
     def build(self, world, configs):
         if self.options.symbols != '':
             self.symbols = symbols.load(read_file(self.options.symbols))
         model = find_model(model_name(self.options))
         if self.options.virtualized():
-            self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames)
+            self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames, self.options.machine_memory)
+            self.hypervisor.consoles = SessionConsoles(self)
             self.machine = self.hypervisor.machine
         else:
             config = configs[0]
@@ -238,26 +266,109 @@ class Session(object):
     def receive(self, number, text):
         """Console input for a domain."""
         if self.hypervisor is not None:
-            self.hypervisor.domains[number].receive(text)
+            self.domain(number).receive(text)
         else:
             self.machine.receiver.receive(text)
 
+    # control of a hypervisor's domains; all raise UserError
+
+    def create(self, words):
+        """Makes the domain that the words of one --domain describe; its number."""
+        hypervisor = self.controlled()
+        options = parse(words)
+        domain = options.domains[0]
+        if len(options.domains) > 1 or domain.copies > 1:
+            raise UserError("one domain is made at a time; leave out --domain and --copies")
+        if domain.mode == NATIVE:
+            raise UserError("--mode native: has the machine for itself; give --mode para or full")
+        name = domain.name
+        if name == '':
+            name = base_name(domain.image)
+        for other in hypervisor.domains:
+            if other.name == name:
+                raise UserError("%s: there is a domain of this name, number %d; give it another by --name" % (name, other.number))
+        image = read_file(domain.image)
+        modules = []
+        for path in domain.modules:
+            modules.append(read_file(path))
+        number = hypervisor.next_number
+        fittings = self.fit(domain)
+        try:
+            hypervisor.create(self.config_of(domain, name, image, modules, self.watched(self.sinks.sink(number, name)), fittings))
+        except UserError:
+            self.sinks.forget(number)
+            self.unfit(fittings)
+            raise
+        self.fittings[number] = fittings
+        return number
+
+    def control(self, number, verb):
+        """`verb`: pause, unpause, destroy, or shutdown, which asks the guest to end."""
+        hypervisor = self.controlled()
+        domain = self.domain(number)
+        if verb == 'pause':
+            hypervisor.pause(domain)
+        elif verb == 'unpause':
+            if not domain.built:
+                raise UserError("%s: is not built yet; that is for the domain that has made it" % domain.name)
+            hypervisor.unpause(domain)
+        elif verb == 'shutdown':
+            domain.ask_to_end()
+        elif verb == 'destroy':
+            hypervisor.destroy(domain)
+            if number in self.fittings:
+                self.unfit(self.fittings[number])
+                del self.fittings[number]
+        else:
+            raise UserError("%s: nothing that can be done with a domain" % verb)
+
+    def controlled(self):
+        """The hypervisor, if its domains can come and go."""
+        if self.hypervisor is None or not self.hypervisor.stays:
+            raise UserError("domains of a run cannot come and go; start a hypervisor without any")
+        return self.hypervisor
+
+    def unfit(self, fittings):
+        """Closes what a domain had that is gone."""
+        for drive in fittings.drives:
+            drive.disk.close()
+            for k in range(len(self.drives)):
+                if self.drives[k] is drive:
+                    del self.drives[k]
+                    break
+        link = fittings.link
+        if link is not None:
+            link.close()
+            for k in range(len(self.networks)):
+                if self.networks[k] is link:
+                    del self.networks[k]
+                    break
+
     # looking in
 
+    def domain(self, number):
+        """The domain of a hypervisor; raises UserError if there is none."""
+        domain = self.hypervisor.find(number)
+        if domain is None:
+            raise UserError("no such domain: %d" % number)
+        return domain
+
     def has_domain(self, number):
-        return 0 <= number < len(self.names)
+        if self.hypervisor is None:
+            return number == 0
+        return self.hypervisor.find(number) is not None
 
     def registers(self, number):
         """The RegisterFile of a domain."""
         if self.hypervisor is not None:
-            return DomainRegisters(self.hypervisor.domains[number])
+            return DomainRegisters(self.domain(number))
         return SystemRegisters(self.machine.system)
 
     def pc(self, number):
         """The devices of a domain, None for one without."""
         if self.hypervisor is None:
             return self.machine.pc
-        return self.hypervisor.domains[number].devices()
+        return self.domain(number).devices()
 
     def set_window(self, number, columns, lines):
         pc = self.pc(number)
@@ -280,7 +391,7 @@ class Session(object):
     def physical(self, number, space, address):
         """The machine-physical address of a byte, -1 if there is none."""
         if self.hypervisor is not None:
-            return self.hypervisor.domains[number].to_machine(space == LINEAR, address)
+            return self.domain(number).to_machine(space == LINEAR, address)
         if space == LINEAR:
             system = self.machine.system
             address = walk(self.machine.memory, system.cr0, system.cr3, system.cr4, address)

@@ -7,6 +7,7 @@ from rpython.rlib.objectmodel import we_are_translated
 
 from hyper.cpu.system import STOP_VMEXIT
 from hyper.cpu.fpu import FPU
+from hyper.errors import UserError
 from hyper.vmx import fields, host
 from hyper.vmx.operation import SUCCEED
 
@@ -38,6 +39,44 @@ class Host(object):
 
     def domain_ended(self, domain):
         """The domain will not run again: it has exited or was stopped."""
+
+    def leave_orphan(self, frame):
+        """A domain that is gone leaves a frame that another still refers to."""
+
+    # -- for the privileged domain
+
+    def find(self, number):
+        """The domain of a number, None if there is none."""
+        return None
+
+    def find_from(self, number):
+        """The first domain whose number is not less, None if there is none."""
+        return None
+
+    def create_empty(self, pages, name, interface):
+        """A paused domain with so many pages that is not built yet; None if there is no room for it."""
+        return None
+
+    def pause(self, domain):
+        """The domain does not run until `unpause`."""
+
+    def unpause(self, domain):
+        """Takes `pause` back."""
+
+    def destroy(self, domain):
+        """The domain ends, and its memory is free."""
+
+    def set_allowance(self, ns):
+        """The scheduler's context-switch allowance; False if it cannot be so."""
+        return False
+
+    def adjust(self, domain, advance, warp, warp_limit, unwarp):
+        """The domain's parameters for the scheduler; False if they cannot be so."""
+        return False
+
+    def advance_of(self, domain):
+        """Its mcu_advance."""
+        return 0
 
 
     def broken(self, domain, why):
@@ -75,6 +114,11 @@ class Domain(object):
         self.launched = False
         self.alive = True
         self.asleep = False             # until an event comes
+        self.paused = False             # from outside, or by the privileged domain
+        self.built = True               # it has an image
+        self.privileged = False         # may control others
+        self.size = 0                   # bytes of memory that it was made with
+        self.held = []                  # Ranges of frames that were taken for it
         self.leaving = False            # for the scheduler, after the exit being handled
         self.inside = False             # whether the guest is being run
         self.died = False               # stopped for what the guest did, in contrast to having exited
@@ -92,6 +136,10 @@ class Domain(object):
 
     def receive(self, text):
         """Console input."""
+
+    def ask_to_end(self):
+        """The guest is asked to shut down; raises UserError if there is no way to."""
+        raise UserError("%s: a domain of --mode full cannot be asked to shut down; destroy it" % self.name)
 
     def is_stuck(self):
         """Whether nothing can ever happen to the guest any more though it runs: it jumps to itself with interrupts off. Asked after an exit."""
@@ -163,7 +211,7 @@ class Domain(object):
         self.load()
         self.leaving = False
         stop = STOP_VMEXIT
-        while self.alive and not self.asleep and not self.leaving:
+        while self.can_run() and not self.leaving:
             self.prepare()
             self.resumed_at = system.icount
             self.inside = True
@@ -261,6 +309,11 @@ class Domain(object):
             return self.instructions + self.system.icount - self.resumed_at
         return self.instructions
 
+    # -- what the scheduler asks
+
+    def can_run(self):
+        return self.alive and not self.asleep and not self.paused
+
     # -- what exit handlers ask for
 
     def sleep(self):
@@ -289,12 +342,20 @@ class Domain(object):
             self.why = why
             self.host.domain_ended(self)
 
+    def release(self, frames):
+        """Once it has ended: its memory goes back to the FrameAllocator. Nothing can be asked of it afterwards."""
+        for whole in self.held:
+            frames.give_back_range(whole)
+        self.held = []
+
     # -- telling
 
     def state(self):
         """One word or a few: what the domain is doing."""
         if not self.alive:
             return self.why
+        if self.paused:
+            return 'paused'
         if self.asleep:
             return 'asleep'
         return 'running'

@@ -3,8 +3,18 @@
 Frames are given out from below, single ones from those that came back first. A frame that was never given out is known to be zero, since
 machine memory begins as zeros, and is not touched: so memory that no domain uses costs the host nothing.
 """
+from rpython.rlib.listsort import TimSort
+
 FRAME = 4096
 NONE = -1
+
+
+class Range(object):
+    """`count` frames that follow each other, from machine address `start` on."""
+
+    def __init__(self, start, count):
+        self.start = start
+        self.count = count
 
 
 class FrameAllocator(object):
@@ -35,14 +45,47 @@ class FrameAllocator(object):
         """The machine address of `count` frames that follow each other, at a multiple of `alignment` bytes (a power of two, at least
         4096); NONE if there is no such range. Frames left out for the alignment are given out singly later."""
         start = (self.next + alignment - 1) & ~(alignment - 1)
-        if count <= 0 or count > (self.end - start) // FRAME:
+        if count <= 0:
             return NONE
+        if count > (self.end - start) // FRAME:
+            return self.take_returned(count, alignment)
         skipped = self.next
         while skipped < start:
             self.returned.append(skipped)
             skipped += FRAME
         self.next = start + count * FRAME
         return start
+
+    def take_returned(self, count, alignment):
+        """A range of frames that all came back."""
+        if count > len(self.returned):
+            return NONE
+        TimSort(self.returned).sort()
+        first = 0
+        while first + count <= len(self.returned):
+            start = self.returned[first]
+            last = first + 1
+            while last < first + count and self.returned[last] == start + (last - first) * FRAME:
+                last += 1
+            if start & (alignment - 1) == 0 and last == first + count:
+                assert first >= 0
+                del self.returned[first:last]
+                self.memory.clear(start, count * FRAME)
+                return start
+            first = last if start & (alignment - 1) == 0 else first + 1
+        return NONE
+
+    def take_frames(self, count):
+        """The machine addresses of so many frames, which follow each other if there are such. At least `count` must be free."""
+        frames = []
+        start = self.take_range(count, FRAME)
+        for k in range(count):
+            frames.append(self.take() if start == NONE else start + k * FRAME)
+        return frames
+
+    def give_back_range(self, whole):
+        for k in range(whole.count):
+            self.give_back(whole.start + k * FRAME)
 
     def give_back(self, frame):
         """The frame may be given out again."""

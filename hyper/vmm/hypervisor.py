@@ -1,12 +1,13 @@
 """The hypervisor: a machine without devices of its own, its processor in VMX root operation, and the domains that share it."""
 from hyper.board import machine as stops
 from hyper.board.machine import Machine, Receiver
+from hyper.board.uart import CharSink
 from hyper.cpu import system as processor
 from hyper.cpu.system import InterruptController, STOP_VMEXIT
 from hyper.errors import UserError
 from hyper.options import MB, PARA
 from hyper.vmm.domain import Host
-from hyper.vmm.frames import FRAME, FrameAllocator, NONE
+from hyper.vmm.frames import FRAME, FrameAllocator, NONE, Range
 from hyper.vmm.full import build as full
 from hyper.vmm.para import build as para
 from hyper.vmm.para.devices import Devices
@@ -18,6 +19,7 @@ VMXON_REGION = 0x1000
 FIRST_FRAME = 0x2000
 MOST_MACHINE_MEMORY = 3584 * MB         # machine addresses are of 32 bits, and what lies above is kept free for devices
 TIMER_VECTOR = 0x20
+NO_ROOM = "the machine has no room for another domain; give less --memory or fewer --copies"
 
 
 class HostInterrupts(InterruptController):
@@ -47,18 +49,32 @@ class FirstDomain(Receiver):
                 return
 
 
-class Hypervisor(Host):
-    """`configs` (DomainConfig) say which domains there are; raises UserError if one cannot be made. After every `check_every` hypercalls, if that is
-    not 0, the frame table is checked."""
+class Consoles(object):
+    """Gives a console to a domain that the privileged one makes. The base class drops all output."""
 
-    def __init__(self, model, world, configs, check_every=0):
+    def console(self, number, name):
+        return CharSink()
+
+    def forget(self, number):
+        """The domain is gone."""
+
+
+class Hypervisor(Host):
+    """`configs` (DomainConfig) say which domains there are at the beginning; raises UserError if one cannot be made. After every `check_every`
+    hypercalls, if that is not 0, the frame table is checked. With `memory`, so many bytes of machine memory, it goes on without any domain, and more
+    can be made; else the machine has what those need."""
+
+    def __init__(self, model, world, configs, check_every=0, memory=0):
         self.model = model
-        self.machine = Machine(machine_memory(configs), model, world)
+        self.stays = memory > 0
+        if memory == 0:
+            memory = machine_memory(configs)
+        self.machine = Machine(memory, model, world)
         self.memory = self.machine.memory
         self.clock = self.machine.clock
         self.system = self.machine.system
         if self.system.vmx is None:
-            raise UserError("--cpu %s: has no VT-x, which --mode %s needs; choose another, see hyper models" % (model.name, configs[0].mode))
+            raise UserError("--cpu %s: has no VT-x, which domains need; choose another, see hyper models" % model.name)
         self.vmx = self.system.vmx
         host.start(self.vmx, VMXON_REGION)
         assert self.vmx.status == SUCCEED
@@ -69,8 +85,13 @@ class Hypervisor(Host):
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices()
         self.scheduler = Scheduler(self.clock, self)
-        self.domains = []
+        self.domains = []               # by rising number
+        self.next_number = 0
         self.living = 0
+        self.current = None             # the domain that runs, or whose exit is being handled
+        self.taken = []                 # Ranges of frames, for the domain that is being made
+        self.consoles = Consoles()
+        self.orphans = []               # frames of domains that are gone which others still refer to
         self.loaded = None              # the domain whose floating-point state the processor holds
         for config in configs:
             self.create(config)
@@ -78,19 +99,121 @@ class Hypervisor(Host):
 
     def create(self, config):
         """Makes a domain that can run; raises UserError."""
-        number = len(self.domains)
-        if config.mode == PARA:
-            domain = para.build(self, config, number)
-        else:
-            domain = full.build(self, config, number)
+        number = self.next_number
+        self.adopt()
+        self.taken = []
+        try:
+            if config.mode == PARA:
+                domain = para.build(self, config, number)
+            else:
+                domain = full.build(self, config, number)
+        except UserError:
+            for whole in self.taken:
+                self.frames.give_back_range(whole)
+            raise
         domain.counts_places = config.counts_places
+        domain.privileged = config.privileged
+        domain.size = config.memory
+        self.enlist(domain)
+        return domain
+
+    def create_empty(self, pages, name, interface):
+        number = self.next_number
+        self.adopt()
+        self.taken = []
+        name = printable(name)
+        if name == '':
+            name = 'domain-%d' % number
+        try:
+            domain = para.build_empty(self, name, number, interface, pages, self.consoles.console(number, name))
+        except UserError:
+            for whole in self.taken:
+                self.frames.give_back_range(whole)
+            self.consoles.forget(number)
+            return None
+        domain.size = pages * FRAME
+        domain.built = False
+        domain.paused = True
+        self.enlist(domain)
+        return domain
+
+    def enlist(self, domain):
+        """A new domain is complete."""
+        domain.held = self.taken
+        self.taken = []
+        self.next_number = domain.number + 1
         self.domains.append(domain)
         self.living += 1
-        self.scheduler.add(domain)
-        return domain
+        if domain.can_run():
+            self.scheduler.add(domain)
+
+    def find(self, number):
+        """The domain of a number, None if there is none."""
+        for domain in self.domains:
+            if domain.number == number:
+                return domain
+        return None
+
+    def find_from(self, number):
+        for domain in self.domains:
+            if domain.number >= number:
+                return domain
+        return None
 
     def close(self):
         self.machine.close()
+
+    # -- control
+
+    def pause(self, domain):
+        """The domain does not run until `unpause`; its timers go on."""
+        domain.paused = True
+        self.unschedule(domain)
+
+    def unpause(self, domain):
+        if domain.paused:
+            domain.paused = False
+            if domain.can_run():
+                self.scheduler.add(domain)
+
+    def unschedule(self, domain):
+        """A domain that cannot run any more, or for now."""
+        scheduler = self.scheduler
+        if domain is self.current:
+            domain.preempt()            # it is put back when its exit has been handled
+        elif domain is scheduler.running:
+            scheduler.put_back()
+        else:
+            scheduler.remove(domain)
+
+    def destroy(self, domain):
+        """The domain ends, if it has not, and its memory is free again. It must not be the current one."""
+        assert domain is not self.current
+        domain.end(0, 'destroyed')
+        if self.loaded is domain:
+            self.loaded = None
+        self.vmx.vmclear(domain.region)
+        self.vmx.flush()
+        domain.release(self.frames)
+        self.consoles.forget(domain.number)
+        for k in range(len(self.domains)):
+            if self.domains[k] is domain:
+                del self.domains[k]
+                break
+
+    def leave_orphan(self, frame):
+        """A frame (its number) of a domain that is gone: it is free as soon as nobody refers to it any more."""
+        self.orphans.append(frame)
+
+    def adopt(self):
+        """Frees what nobody refers to any more."""
+        left = []
+        for frame in self.orphans:
+            if self.frame_table.references[frame] > 0:
+                left.append(frame)
+            else:
+                self.frames.give_back(frame * FRAME)
+        self.orphans = left
 
     # -- frames, for those who make domains
 
@@ -105,8 +228,22 @@ class Hypervisor(Host):
         else:
             frame = self.frames.take_range(count, alignment)
         if frame == NONE:
-            raise UserError("the machine has no room for another domain; give less --memory or fewer --copies")
+            raise UserError(NO_ROOM)
+        self.taken.append(Range(frame, count))
         return frame
+
+    def require(self, count):
+        """Raises UserError if so many frames are not free."""
+        if count > self.frames.free():
+            raise UserError(NO_ROOM)
+
+    def take_pages(self, count):
+        """So many cleared frames (their numbers) that a domain will own, which follow each other if there are such; raises UserError."""
+        self.require(count)
+        pages = []
+        for address in self.frames.take_frames(count):
+            pages.append(address // FRAME)
+        return pages
 
     # -- running
 
@@ -137,13 +274,20 @@ class Hypervisor(Host):
         if domain is None:
             self.wait()
             return
-        self.switch_to(domain)
-        reason = domain.run()
+        reason = self.run_domain(domain)
         if reason == STOP_VMEXIT:
-            if not domain.alive or domain.asleep or domain.leaving:
+            if not domain.can_run() or domain.leaving:
                 scheduler.put_back()
         else:
             self.machine.note(reason)
+
+    def run_domain(self, domain):
+        """See Domain.run."""
+        self.switch_to(domain)
+        self.current = domain
+        reason = domain.run()
+        self.current = None
+        return reason
 
     def step_over(self, address):
         """If the domain to run next is at the address, it executes that instruction, so that a run does not end where it begins."""
@@ -152,8 +296,7 @@ class Hypervisor(Host):
             return
         limit = self.system.limit
         self.system.limit = self.system.icount + 1
-        self.switch_to(domain)
-        if domain.run() == STOP_VMEXIT and (not domain.alive or domain.asleep or domain.leaving):
+        if self.run_domain(domain) == STOP_VMEXIT and (not domain.can_run() or domain.leaving):
             self.scheduler.put_back()
         self.system.limit = limit
 
@@ -171,7 +314,7 @@ class Hypervisor(Host):
     def wait(self):
         """No domain can run."""
         machine = self.machine
-        if self.living == 0:
+        if self.living == 0 and not self.stays:
             machine.end(stops.POWERED_OFF, "every domain has ended")
             return
         machine.wait()
@@ -199,7 +342,8 @@ class Hypervisor(Host):
 
     def domain_woke(self, domain):
         self.machine.waiting = False    # a deadline of the same moment need not think that nothing can happen any more
-        self.scheduler.add(domain)
+        if domain.can_run():
+            self.scheduler.add(domain)
 
     def domain_interrupted(self, domain):
         self.interrupt()
@@ -213,10 +357,19 @@ class Hypervisor(Host):
 
     def domain_ended(self, domain):
         self.living -= 1
+        self.unschedule(domain)
 
     def broken(self, domain, why):
         self.machine.end(stops.CRASHED, why)
         domain.preempt()
+
+
+def printable(text):
+    """A name that a guest has given."""
+    parts = []
+    for c in text:
+        parts.append(c if ' ' < c and c < '\x7f' else '_')
+    return ''.join(parts)
 
 
 def machine_memory(configs):

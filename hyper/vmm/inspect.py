@@ -20,6 +20,8 @@ class DomainRegisters(RegisterFile):
 
     def get(self, name):
         domain = self.domain
+        if name == 'alive':
+            return int(domain.alive)
         domain.make_current()
         at = index_of(GENERAL, name)
         if at == ESP:

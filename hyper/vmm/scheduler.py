@@ -24,6 +24,13 @@ class Scheduler(Timer):
         if domain is not self.running:
             self.queue.append(domain)
 
+    def remove(self, domain):
+        """The domain cannot run for now, or never again; `add` takes it back. The running one must be made to leave."""
+        for k in range(len(self.queue)):
+            if self.queue[k] is domain:
+                del self.queue[k]
+                return
+
     def pick(self):
         """The domain to run now: the one that was interrupted in its slice, or the next; None if none can run."""
         if self.running is None and len(self.queue) > 0:
@@ -39,7 +46,7 @@ class Scheduler(Timer):
         self.running = None
         self.over = False
         self.clock.cancel(self)
-        if domain is not None and domain.alive and not domain.asleep:
+        if domain is not None and domain.can_run():
             self.queue.append(domain)
 
     def expire(self):

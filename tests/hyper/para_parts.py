@@ -97,7 +97,7 @@ class Bench(object):
         self.domain.make_current()
         self.paging = self.domain.paging
         self.table = self.paging.table
-        self.first = self.domain.first_frame
+        self.first = self.domain.page_frames[0]
 
     def call(self, number, *arguments):
         for k in range(7):

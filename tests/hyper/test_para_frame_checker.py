@@ -101,7 +101,7 @@ def test_after_every_hypercall_if_that_is_asked_for():
 
 def test_a_mistake_stops_the_machine_and_says_what_is_wrong():
     hypervisor = make([CALLS, 'finish'], check_every=1)
-    hypervisor.frame_table.references[hypervisor.domains[1].first_frame] = 77
+    hypervisor.frame_table.references[hypervisor.domains[1].page_frames[0]] = 77
     hypervisor.run(10000, -1, -1.0)
     assert hypervisor.machine.ended == stops.CRASHED and hypervisor.status() == 3 and hypervisor.domains[0].text() == ''
     assert hypervisor.machine.why.startswith('the frame table is wrong after update_va_mapping of domain 0: frame 0x')

@@ -29,7 +29,7 @@ class Fuzzer(object):
     def of_victim(self):
         """All memory of the other domain, and the hypervisor's tables for it."""
         storage = self.bench.table.memory.storage
-        first = self.victim.first_frame
+        first = self.victim.page_frames[0]
         frames = range(first, first + PAGES) + [self.victim.shared_frame, self.victim.region >> 12, self.victim.traps.frame >> 12,
                                                 self.victim.paging.private_table >> 12]
         return [bytes(storage[frame * FRAME:(frame + 1) * FRAME]) for frame in frames]
@@ -42,7 +42,7 @@ class Fuzzer(object):
         if choice == 5:
             return self.random.randrange(self.bench.table.count + 2)
         if choice == 6:
-            return self.random.choice([self.victim.first_frame, self.victim.shared_frame, self.bench.domain.shared_frame, self.bench.domain.region >> 12])
+            return self.random.choice([self.victim.page_frames[0], self.victim.shared_frame, self.bench.domain.shared_frame, self.bench.domain.region >> 12])
         return self.random.randrange(1 << 20)
 
     def entry(self):

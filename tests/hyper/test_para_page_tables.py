@@ -65,7 +65,7 @@ def test_a_table_cannot_be_mapped_writable(bench):
 def test_a_domain_cannot_map_a_foreign_frame():
     bench = Bench(2)
     other = bench.hypervisor.domains[1]
-    foreign = [other.first_frame, other.shared_frame, other.paging.base, other.region >> 12, bench.domain.region >> 12,
+    foreign = [other.page_frames[0], other.shared_frame, other.paging.base, other.region >> 12, bench.domain.region >> 12,
                bench.paging.private_table >> 12, bench.table.m2p_table >> 12, bench.table.m2p[0] >> 12, 0, 1, bench.table.count, 0xfffff]
     before = bench.entry(20)
     for frame in foreign:

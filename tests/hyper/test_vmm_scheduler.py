@@ -9,6 +9,9 @@ class Domain(object):
         self.alive = True
         self.asleep = False
 
+    def can_run(self):
+        return self.alive and not self.asleep
+
 
 class Hypervisor(object):
     interrupts = 0

@@ -13,6 +13,7 @@ from hyper.options import EPT, FULL, VTLB
 from hyper.vmm.domain import Domain, NOT_MAPPED
 from hyper.vmm.full import cr_access, exit_dispatch, setup
 from hyper.vmm.full.emulator import Emulator
+from hyper.vmm.full.domain_clock import DomainClock
 from hyper.vmm.full.ept import ExtendedTables, frames_needed
 from hyper.vmm.full.guest import CS, FLAG_IF, GuestProcessor, M32
 from hyper.vmm.full.injection import Injector
@@ -66,7 +67,7 @@ class DomainPower(PowerListener):
 class FullDomain(Domain):
     """`base` is the machine address of its `size` bytes of RAM, `frames` the addresses of those frames of `frames_wanted` for shadow or
     extended tables."""
-    _immutable_fields_ = ['model', 'msrs', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector']
+    _immutable_fields_ = ['model', 'msrs', 'clock', 'memory', 'bus', 'pc', 'guest', 'emulator', 'shadow', 'ept', 'injector']
 
     technique = FULL
 
@@ -79,7 +80,8 @@ class FullDomain(Domain):
         self.guest = GuestProcessor(vmx, vmx.system, self.memory)
         self.guest.nested = use_ept
         self.emulator = Emulator(self.guest)
-        self.pc = PC(self.bus, clock, DomainPins(self), DomainPower(self), sink, Ram(machine, base, size), fittings, model)
+        self.clock = DomainClock(clock)
+        self.pc = PC(self.bus, self.clock, DomainPins(self), DomainPower(self), sink, Ram(machine, base, size), fittings, model)
         self.shadow = None
         self.ept = None
         self.mmu = EPT if use_ept else VTLB
@@ -168,6 +170,10 @@ class FullDomain(Domain):
 
     def receive(self, text):
         self.pc.receive(text)
+
+    def end(self, status, why):
+        Domain.end(self, status, why)
+        self.clock.end()
 
     def is_stuck(self):
         guest = self.guest

@@ -11,20 +11,22 @@ The pages of a domain are mapped from the load address of its image in the order
     nr_pages-1  page directory, mapped read-only
     nr_pages    shared_info, which is the hypervisor's (1.0)
 """
+from hyper.board.disk import NO_DRIVES
 from hyper.errors import UserError
 from hyper.loader import xen
-from hyper.loader.file import Block, megabytes
+from hyper.loader.file import megabytes
 from hyper.options import CDROM
 from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
 from hyper.vmm.para.block.disks import Extent, KIND_CDROM, KIND_DISK, VirtualDisk
 from hyper.vmm.para.block.ring import BlockRing
 from hyper.vmm.para.credit import per_second
-from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain
+from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain, SHARED_FRAMES
 from hyper.vmm.para.frame_checker import FrameChecker, PeriodicCheck
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
-from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, OWNS_CONSOLE, PRESENT, START_BLOCK_RING, USER, WRITE
+from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, PRESENT, USER, WRITE
+from hyper.vmm.para.start_info import start_info
 
 ESI = 6
 TABLE_ENTRY = PRESENT | WRITE | ACCESSED | DIRTY
@@ -48,6 +50,7 @@ def make_table(hypervisor):
     frames = []
     for k in range(frames_wanted(hypervisor.memory.size // FRAME)):
         frames.append(hypervisor.take_frame())
+    hypervisor.taken = []           # they are for all domains
     table = FrameTable(hypervisor.memory, frames)
     descriptors.write_reserved(hypervisor.memory, table.descriptors // FRAME)
     if hypervisor.check_every > 0:
@@ -66,16 +69,18 @@ def build(hypervisor, config, number):
     plan = Plan(config.image.name, config.memory, image, len(module))
     if hypervisor.frame_table is None:
         hypervisor.frame_table = make_table(hypervisor)
-    own = []
-    for k in range(OWN_FRAMES):
-        own.append(hypervisor.take_frame())
-    base = hypervisor.take_range(plan.pages, FRAME)
-    domain = ParaDomain(number, config.name, hypervisor.vmx, interface_of(config.interface), hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own,
-                        config.sink, hypervisor)
-    add_disks(hypervisor, domain, config.fittings.drives, own[4])
+    hypervisor.require(plan.pages + OWN_FRAMES)
+    frames = hypervisor.take_pages(plan.pages + SHARED_FRAMES)
+    domain = make(hypervisor, config.name, number, interface_of(config.interface), frames, config.sink, config.fittings.drives)
+    domain.privileged = config.privileged
+    domain.paging.privileged = config.privileged
     domain.make_vmcs()              # before the first table is put into use
-    fill(domain, plan, image, module, config.command_line, base // FRAME)
-    start(domain, plan, image)
+    try:
+        fill(domain, plan, image, module, config.command_line, frames)
+        start(domain, plan, image)
+    except UserError:
+        domain.release(hypervisor.frames)
+        raise
     return domain
 
 
@@ -89,6 +94,37 @@ def add_disks(hypervisor, domain, drives, ring):
         kind = KIND_CDROM if drives[k].interface == CDROM else KIND_DISK
         extents = [Extent(devices.block.add_disk(hypervisor.clock, disk, kind), 0, disk.sectors)]
         domain.block.add(VirtualDisk(k, not disk.read_only, extents, kind, per_second(hypervisor.clock, drives[k].rate)))
+
+
+def make(hypervisor, name, number, interface, frames, sink, drives):
+    """The domain with frames for the hypervisor's own use, and no memory yet. Those that it shares with the domain are taken from the end of `frames`."""
+    own = []
+    for k in range(OWN_FRAMES - SHARED_FRAMES):
+        own.append(hypervisor.take_frame())
+    for k in range(SHARED_FRAMES):
+        own.append(frames.pop() * FRAME)
+    domain = ParaDomain(number, name, hypervisor.vmx, interface, hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own, sink, hypervisor)
+    add_disks(hypervisor, domain, drives, own[4])
+    return domain
+
+
+def build_empty(hypervisor, name, number, interface, pages, sink):
+    """A domain with so many pages that the privileged domain is to build; raises UserError."""
+    hypervisor.require(pages + OWN_FRAMES)
+    frames = hypervisor.take_pages(pages + SHARED_FRAMES)
+    domain = make(hypervisor, name, number, interface, frames, sink, NO_DRIVES)
+    domain.make_vmcs()
+    give_pages(domain, frames)
+    return domain
+
+
+def give_pages(domain, frames):
+    """The frames are the domain's pages, in the order of their numbers."""
+    domain.page_frames = frames
+    domain.pages = len(frames)
+    domain.most_pages = len(frames)
+    for page in range(len(frames)):
+        domain.table.give(frames[page], domain.number, page)
 
 
 def interface_of(version):
@@ -132,55 +168,44 @@ def pages_of(size):
     return (size + FRAME - 1) // FRAME
 
 
-def fill(domain, plan, image, module, command_line, first_frame):
-    """The domain's memory, on the frames that follow `first_frame`."""
+def fill(domain, plan, image, module, command_line, frames):
+    """The domain's memory, on the frames by number of page; raises UserError."""
     table = domain.paging.table
     memory = table.memory
-    base = first_frame * FRAME
-    domain.first_frame = first_frame
-    domain.pages = plan.pages
-    domain.most_pages = plan.pages
-    for page in range(plan.pages):
-        table.give(first_frame + page, domain.number, page)
-    memory.write_bytes(base, image.data)
-    memory.write_bytes(base + plan.module * FRAME, module)
-    memory.write_bytes(base + plan.start_info * FRAME, start_info(domain, plan, command_line))
+    give_pages(domain, frames)
+    write(memory, frames, 0, image.data)
+    write(memory, frames, plan.module, module)
+    write(memory, frames, plan.start_info, start_info(
+        domain, plan.pages, domain.shared_frame * FRAME if domain.interface.layout.shared_is_machine else plan.shared, plan.address(plan.directory),
+        plan.address(plan.module), plan.module_size, command_line))
+    directory = frames[plan.directory]
     for k in range(plan.tables):
         slot = plan.first_slot + k
-        memory.write32(base + plan.directory * FRAME + slot * 4, base + plan.table(slot) * FRAME | DIRECTORY_ENTRY)
+        memory.write32(directory * FRAME + slot * 4, frames[plan.table(slot)] * FRAME | DIRECTORY_ENTRY)
     for page in range(plan.pages):
         rights = TABLE_ENTRY
         if page > plan.start_info:
             rights = READ_ONLY_ENTRY
-        map_page(memory, plan, base, plan.address(page), base + page * FRAME | rights)
+        map_page(memory, plan, frames, plan.address(page), frames[page] * FRAME | rights)
     if not domain.interface.layout.shared_is_machine:
-        map_page(memory, plan, base, plan.shared, domain.shared_frame * FRAME | TABLE_ENTRY)
-    valid = domain.paging.set_base(first_frame + plan.directory)
+        map_page(memory, plan, frames, plan.shared, domain.shared_frame * FRAME | TABLE_ENTRY)
+    valid = domain.paging.set_base(directory)
     assert valid
 
 
-def map_page(memory, plan, base, address, entry):
-    memory.write32(base + plan.table(address >> 22) * FRAME + (address >> 12 & 0x3ff) * 4, entry)
+def write(memory, frames, page, data):
+    """Puts data into pages from a number on."""
+    at = 0
+    while at < len(data):
+        end = min(at + FRAME, len(data))
+        assert end >= 0
+        memory.write_bytes(frames[page] * FRAME, data[at:end])
+        page += 1
+        at += FRAME
 
 
-def start_info(domain, plan, command_line):
-    layout = domain.interface.layout
-    room = FRAME - layout.command_line - 1
-    if len(command_line) > room:
-        raise UserError('--append: longer than the %d bytes that a paravirtual domain can take; shorten it' % room)
-    block = Block(FRAME)
-    block.put32(layout.nr_pages, plan.pages)
-    block.put32(layout.shared_info, domain.shared_frame * FRAME if layout.shared_is_machine else plan.shared)
-    block.put32(layout.pt_base, plan.address(plan.directory))
-    if plan.module_size > 0:
-        block.put32(layout.mod_start, plan.address(plan.module))
-        block.put32(layout.mod_len, plan.module_size)
-    if not layout.shared_is_machine:
-        block.put32(START_BLOCK_RING, domain.block.shared)
-    block.put32(layout.dom_id, domain.number)
-    block.put32(layout.flags, OWNS_CONSOLE)
-    block.put(layout.command_line, command_line)
-    return block.text()
+def map_page(memory, plan, frames, address, entry):
+    memory.write32(frames[plan.table(address >> 22)] * FRAME + (address >> 12 & 0x3ff) * 4, entry)
 
 
 def start(domain, plan, image):

@@ -68,6 +68,18 @@ class DescriptorTables(object):
         paging.flush()
         return True
 
+    def release(self):
+        """Drops all references of a domain that is gone."""
+        self.forget_ldt()
+        for k in range(TABLE_PAGES):
+            if self.gdt[k] != NO_FRAME:
+                self.paging.put_typed(self.gdt[k])
+                self.gdt[k] = NO_FRAME
+            self.map_page(GDT_PAGE + k, NO_FRAME)
+        self.map_page(GDT_PAGE, self.default)
+        self.gdt_entries = descriptors.DEFAULT_ENTRIES
+        self.ldt_entries = 0
+
     def put(self, frames, end):
         for k in range(1, end):
             self.paging.put_typed(frames[k])

@@ -10,7 +10,7 @@ remembers when it lost that mapping (`stamp`, in number of flushes), and if no f
 """
 from hyper.board import raw
 from hyper.vmm.para.descriptors import are_allowed, check_frame
-from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, UNTYPED, WRITABLE
+from hyper.vmm.para.frame_table import L1, L2, MOST_REFERENCES, NO_OWNER, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import (ACCESSED, DIRTY, ENTRIES, ENTRY_FORBIDDEN, FIRST_RESERVED_SLOT, FRAME, M2P_SLOT, PAGE, PRESENT, PRIVATE_SLOT, WRITE)
 from hyper.vmm.para.refusals import Refusals
 from hyper.vmx import fields
@@ -39,6 +39,7 @@ class DirectPaging(object):
         self.uses = table.uses
         self.references = table.references
         self.base = NO_FRAME            # of the page directory in use
+        self.privileged = False
         self.flushes = 1
         self.refusals = Refusals()
         self.work = 0                   # entries looked at, for those who bound what one hypercall does
@@ -60,9 +61,16 @@ class DirectPaging(object):
             return False
         return self.owner[frame] == self.number
 
+    def may_map(self, frame):
+        """The privileged domain maps frames of others, too, to build them."""
+        if frame < 0 or frame >= self.table.count:
+            return False
+        owner = self.owner[frame]
+        return owner == self.number or self.privileged and owner != NO_OWNER
+
     def get(self, frame):
         """A reference without a type: a mapping that cannot be written through."""
-        if not self.owns(frame):
+        if not self.may_map(frame):
             return self.refusals.because(FOREIGN)
         assert frame >= 0
         count = self.references[frame]
@@ -77,7 +85,7 @@ class DirectPaging(object):
 
     def get_typed(self, frame, kind):
         """A reference that needs the frame to be of a type; with the first one the contents are checked."""
-        if not self.owns(frame):
+        if not self.owns(frame) and (kind != WRITABLE or not self.may_map(frame)):
             return self.refusals.because(FOREIGN)
         assert frame >= 0
         count = self.references[frame]
@@ -307,6 +315,15 @@ class DirectPaging(object):
         self.table.pinned[frame] = False
         self.put_typed(frame)
         return True
+
+    def release(self):
+        """Drops all references of a domain that is gone."""
+        for frame in range(self.table.count):
+            if self.table.pinned[frame] and self.owner[frame] == self.number:
+                self.unpin(frame)
+        if self.base != NO_FRAME:
+            self.put_typed(self.base)
+            self.base = NO_FRAME
 
     def set_base(self, frame):
         """A new page directory."""

@@ -12,36 +12,40 @@ from hyper.vmm.para.events import Events
 from hyper.vmm.para.frame_table import L2, NO_PAGE, WRITABLE
 from hyper.vmm.para.guest_time import GuestTime
 from hyper.vmm.para.keyboard import Keyboard
-from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, FRAME, HYPERVISOR, M32
+from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, EVENT_DIE, FRAME, HYPERVISOR, M32
 from hyper.vmm.para.linear_memory import LinearMemory
 from hyper.vmm.para.traps import Traps
+from hyper.vmx import fields
 from hyper.walk import CR0_PAGING, walk
 
+IOPL, IOPL_SHIFT = 3 << 12, 12
 OWN_FRAMES = 5                  # of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info, block ring
+SHARED_FRAMES = 2               # the last of them, which the domain may map
 
 
 class ParaDomain(Domain):
     """`interface` is the Interface that the kernel was written for, `table` the FrameTable, `clock` machine time, `frames` the FrameAllocator
     that pages come from and go to, `own` the machine addresses of OWN_FRAMES cleared frames."""
-    _immutable_fields_ = ['interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'channels',
+    _immutable_fields_ = ['table', 'interface', 'sink', 'frames', 'shared_frame', 'paging', 'linear', 'tables', 'traps', 'events', 'times', 'bounce', 'keyboard', 'channels',
                           'arguments', 'refusals']
 
     technique = PARA
-    privileged = False                  # may control others
     hidden_features = exit_dispatch.HIDDEN_EDX          # of CPUID leaf 1, EDX
 
     def __init__(self, number, name, vmx, interface, table, clock, frames, own, sink, host):
         Domain.__init__(self, number, name, vmx, own[0], host, interface.count)
         self.fpu.initialize()           # a kernel need not do it: the hypervisor owns the processor
         self.interface = interface
+        self.table = table
         self.sink = sink
         self.frames = frames
         self.shared_frame = own[3] // FRAME
-        self.first_frame = 0            # of its pages at the beginning, which follow each other
+        self.page_frames = []           # of its pages at the beginning, in the order of their numbers
         self.pages = 0
         self.most_pages = 0
         self.arguments = [0] * CALL_ARGUMENTS
         self.in_multicall = False
+        self.iopl = 0
         self.descriptors_changed = False
         self.block = None               # the BlockRing
         self.rings = []                 # frames of rings
@@ -111,6 +115,9 @@ class ParaDomain(Domain):
     def receive(self, text):
         self.keyboard.receive(text)
 
+    def ask_to_end(self):
+        self.events.send(EVENT_DIE)
+
     def event_sent(self):
         if self.asleep:
             if self.events.wanted():
@@ -125,6 +132,33 @@ class ParaDomain(Domain):
             if self.block is not None:
                 self.block.close()
         Domain.end(self, status, why)
+
+    def unload(self):
+        """Drops all references that its tables make."""
+        self.tables.release()
+        self.paging.release()
+
+    def set_iopl(self, level):
+        """I/O privilege: code in rings up to the level may use CLI, STI, IN and OUT. There is nothing behind the ports."""
+        self.make_current()
+        self.iopl = level
+        flags = self.vmx.vmread(fields.GUEST_RFLAGS)
+        self.vmx.vmwrite(fields.GUEST_RFLAGS, flags & ~IOPL | level << IOPL_SHIFT)
+
+    def release(self, frames):
+        self.unload()
+        self.paging.put_typed(self.shared_frame)
+        for frame in self.rings:
+            self.paging.put_typed(frame)
+        table = self.table
+        for frame in range(table.count):
+            if table.owner[frame] == self.number:
+                if table.references[frame] == 0:
+                    frames.give_back(frame * FRAME)
+                else:
+                    self.host.leave_orphan(frame)
+                table.abandon(frame)
+        Domain.release(self, frames)
 
     def is_stuck(self):
         if self.events.can_come():
@@ -159,7 +193,7 @@ class ParaDomain(Domain):
         return machine
 
     def physical_to_machine(self, address):
-        frame = self.first_frame + address // FRAME
-        if address < 0 or address >= self.most_pages * FRAME or not self.paging.owns(frame):
+        page = address // FRAME
+        if page < 0 or page >= len(self.page_frames) or not self.paging.owns(self.page_frames[page]):
             return NOT_MAPPED
-        return frame * FRAME + address % FRAME
+        return self.page_frames[page] * FRAME + address % FRAME

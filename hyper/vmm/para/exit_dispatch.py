@@ -12,6 +12,7 @@ IDT_ERROR, ERROR_SOURCES = 2, 7         # of an error code: a gate of the IDT wa
 CR0_TS = 1 << 3
 EAX, ECX, EDX, EBX, ESI, EDI = 0, 1, 2, 3, 6, 7
 DR6 = 6
+IO_IN, IO_STRING = 1 << 3, 1 << 4       # of an exit qualification
 VERSION_LEAF, EXTENDED_LEAF = 1, 0x80000001
 # what needs ring 0 or a bit of CR4, or page tables that the interface does not have: it validates two levels of small pages
 HIDDEN_EDX = (models.VME | models.PSE | models.PAE | models.MCE | models.APIC | models.SEP | models.MTRR | models.PGE | models.MCA | models.PAT |
@@ -162,6 +163,19 @@ def exit_privileged(domain):
     domain.bounce.trap(faults.GP, 0, NO_ADDRESS, FLAG_RF)
 
 
+def exit_io(domain):
+    """IN and OUT, where dom0_op has allowed them: nothing is there. Those on strings are not allowed."""
+    qualification = domain.vmx.vmread(fields.EXIT_QUALIFICATION)
+    if ring(domain) > domain.iopl or domain.iopl == 0 or qualification & IO_STRING:
+        exit_privileged(domain)
+        return
+    if qualification & IO_IN:
+        regs = domain.system.regs
+        size = (qualification & 7) + 1
+        regs[EAX] = (regs[EAX] | (1 << 8 * size) - 1) & M32
+    advance(domain.vmx, domain.vmx.vmread(fields.EXIT_INSTRUCTION_LENGTH))
+
+
 def exit_undefined(domain):
     """An instruction of something that CPUID does not offer."""
     domain.bounce.trap(faults.UD, NO_ERROR, NO_ADDRESS, FLAG_RF)
@@ -182,10 +196,11 @@ def _table():
     table[reasons.TRIPLE_FAULT] = exit_triple_fault
     table[reasons.TASK_SWITCH] = exit_task_switch
     table[reasons.CPUID] = exit_cpuid
+    table[reasons.IO_INSTRUCTION] = exit_io
     table[reasons.VMCALL] = exit_vmcall
     table[reasons.INVALID_GUEST_STATE] = exit_failed_entry
     table[reasons.MSR_LOADING] = exit_failed_entry
-    for reason in [reasons.HLT, reasons.INVD, reasons.INVLPG, reasons.RDPMC, reasons.CR_ACCESS, reasons.DR_ACCESS, reasons.IO_INSTRUCTION, reasons.RDMSR,
+    for reason in [reasons.HLT, reasons.INVD, reasons.INVLPG, reasons.RDPMC, reasons.CR_ACCESS, reasons.DR_ACCESS, reasons.RDMSR,
                    reasons.WRMSR, reasons.WBINVD]:
         table[reason] = exit_privileged
     for reason in [reasons.GETSEC, reasons.RSM, reasons.VMCLEAR, reasons.VMLAUNCH, reasons.VMPTRLD, reasons.VMPTRST, reasons.VMREAD, reasons.VMRESUME,

@@ -60,6 +60,12 @@ class FrameTable(object):
         self.owner[frame] = domain
         self.set_page(frame, page)
 
+    def abandon(self, frame):
+        """The owner of a frame is gone; others may still refer to it."""
+        assert frame >= 0
+        self.owner[frame] = NO_OWNER
+        self.set_page(frame, NO_PAGE)
+
     def take_back(self, frame):
         """A frame without references is no domain's any more."""
         assert frame >= 0

@@ -3,7 +3,8 @@ from hyper.vmm.para.calls.block import block_io_op, block_io_op_1_2
 from hyper.vmm.para.calls.channels import event_channel_op
 from hyper.vmm.para.calls.console import console_write
 from hyper.vmm.para.calls.debug_registers import get_debugreg, set_debugreg
-from hyper.vmm.para.calls.devices import kbd_op, no_device, not_privileged
+from hyper.vmm.para.calls.devices import kbd_op, no_device
+from hyper.vmm.para.calls.dom0 import dom0_op
 from hyper.vmm.para.calls.memory import dom_mem_op
 from hyper.vmm.para.calls.multicall import multicall
 from hyper.vmm.para.calls.page_tables import pt_update, update_va_mapping
@@ -23,7 +24,7 @@ CALLS_1_0 = [
     ('fpu_taskswitch', fpu_taskswitch),
     ('yield', yield_processor),
     ('exit', exit_domain),
-    ('dom0_op', not_privileged),
+    ('dom0_op', dom0_op),
     ('network_op', no_device),
     ('block_io_op', block_io_op),
     ('set_debugreg', set_debugreg),
@@ -45,7 +46,7 @@ CALLS_1_2 = [
     ('net_io_op', no_device),
     ('fpu_taskswitch', fpu_taskswitch),
     ('sched_op', sched_op),
-    ('dom0_op', not_privileged),
+    ('dom0_op', dom0_op),
     ('network_op', no_device),
     ('block_io_op', block_io_op_1_2),
     ('set_debugreg', set_debugreg),

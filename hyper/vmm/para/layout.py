@@ -35,7 +35,7 @@ FLAT_LIMIT = SEGMENT_END - 1
 KERNEL_RING = 1
 
 # -- error numbers, negative in EAX
-EPERM, ENOMEM, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS = 1, 12, 14, 17, 22, 28, 38
+EPERM, ESRCH, ENOMEM, EFAULT, EEXIST, EINVAL, ENOSPC, ENOSYS = 1, 3, 12, 14, 17, 22, 28, 38
 
 MOST_WORK = 32768               # table entries, requests and bytes that one VM exit goes through before the guest is run again
 CONTINUE = 1 << 40              # in place of a result: the hypercall is made again, with arguments that say what remains

@@ -2,13 +2,14 @@
 
 Where something is refused, the reason is given with `because`; the hypercall that fails for it notes it once it knows that it fails.
 """
-from hyper.vmm.para.layout import EEXIST, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM, M32
+from hyper.vmm.para.layout import EEXIST, EFAULT, EINVAL, ENOMEM, ENOSPC, ENOSYS, EPERM, ESRCH, M32
 
 MOST_KEPT = 16                  # of the last ones; a power of two
 
 # for refusals of which no more is known
 BY_ERROR = {
     EPERM: 'not permitted',
+    ESRCH: 'there is no such domain',
     ENOMEM: 'no memory is left',
     EFAULT: 'a pointer to what the guest cannot access',
     EEXIST: 'there is one already',

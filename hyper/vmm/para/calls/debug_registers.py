@@ -8,6 +8,20 @@ DR7_GENERAL_DETECT = 1 << 13
 ON_PORTS = 2                    # kind of a breakpoint
 
 
+def accepted(number, value):
+    """The value that DR0 to DR3, DR6 or DR7 gets, negative if a guest may not have it."""
+    if number < 4:
+        return value if value <= HYPERVISOR - 4 else -EPERM
+    if number == DR6:
+        return value & DR6_MAY | DR6_ONES
+    for k in range(4):
+        if value >> (16 + 4 * k) & 3 == ON_PORTS:
+            return -EPERM
+    if number != DR7 or value & DR7_GENERAL_DETECT:
+        return -EPERM
+    return value & DR7_MAY | DR7_ONES
+
+
 def set_debugreg(domain):
     number = domain.arguments[0]
     value = domain.arguments[1]

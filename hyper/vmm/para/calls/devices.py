@@ -1,15 +1,10 @@
-"""kbd_op; and the hypercalls of devices and of domain control that a domain does not have."""
-from hyper.vmm.para.layout import ENOSYS, EPERM
+"""kbd_op; and the hypercalls of devices that a domain does not have."""
+from hyper.vmm.para.layout import ENOSYS
 
 
 def no_device(domain):
     """net_update, network_op."""
     return -ENOSYS
-
-
-def not_privileged(domain):
-    """dom0_op, which is the privileged domain's."""
-    return -EPERM
 
 
 def kbd_op(domain):

@@ -1,0 +1,260 @@
+"""Serves the control socket of a hypervisor: runs its domains in slices, and does what is asked for between them."""
+import json
+import os
+import pathlib
+import selectors
+import socket
+
+from guestkit.dom import protocol
+from guestkit.errors import BadInput, GuestkitError
+from guestkit.machine import Reason
+
+SLICE = 0.02                    # seconds in the engine between two looks at the sockets
+MOST_WAITING = 1 << 20          # bytes that a client has not read; one that lets more wait loses its connection
+HISTORY = 1 << 16               # bytes of a domain's output that a new console shows
+
+
+class Connection:
+    """One client: lines come in, lines go out."""
+
+    def __init__(self, server, channel):
+        self.server = server
+        self.socket = channel
+        self.read = bytearray()
+        self.written = bytearray()
+        self.console = None             # the Domain whose output it gets
+
+    def send(self, value):
+        self.written += protocol.line(value)
+        if len(self.written) > MOST_WAITING:
+            self.server.drop(self)
+        else:
+            self.flush()
+
+    def flush(self):
+        try:
+            while self.written:
+                del self.written[:self.socket.send(self.written)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.server.drop(self)
+            return
+        self.server.watch(self)
+
+    def receive(self):
+        """Takes what has come and does what the whole lines of it say."""
+        try:
+            data = self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b''
+        if not data:
+            self.server.drop(self)
+            return
+        self.read += data
+        while b'\n' in self.read:
+            request, _, rest = bytes(self.read).partition(b'\n')
+            self.read = bytearray(rest)
+            self.server.request(self, request)
+        if len(self.read) > protocol.MOST_LINE:
+            self.server.drop(self)
+
+
+class Server:
+    """`hypervisor` is a guestkit.dom.hypervisor.Hypervisor; the socket at `path` is made, and is gone when serving ends."""
+
+    def __init__(self, hypervisor, path):
+        self.hypervisor = hypervisor
+        self.path = pathlib.Path(path)
+        self.connections = set()
+        self.selector = selectors.DefaultSelector()
+        self.ended = False
+        self.idle = False               # nothing will happen in the engine before somebody does something
+        self.listener = self.listen()
+        self.selector.register(self.listener, selectors.EVENT_READ)
+
+    def listen(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            if self.path.exists():
+                try:
+                    protocol.Client(self.path).close()
+                except protocol.NotRunning:
+                    self.path.unlink()          # of one that has died
+                else:
+                    raise BadInput(f'{self.path}: a hypervisor serves it already; give another --socket')
+            before = os.umask(0o177)            # nobody else may connect
+            try:
+                listener.bind(str(self.path))
+            finally:
+                os.umask(before)
+            listener.listen()
+        except OSError as error:
+            raise BadInput(f'{self.path}: cannot be made a socket ({error.strerror or error}); give another --socket') from None
+        listener.setblocking(False)
+        return listener
+
+    def serve(self):
+        """Until a client says stop, or a signal comes."""
+        try:
+            while not self.ended:
+                if not self.idle:
+                    self.run()
+                for key, events in self.selector.select(None if self.idle else 0):
+                    if key.fileobj is self.listener:
+                        self.accept()
+                    elif key.data in self.connections:
+                        if events & selectors.EVENT_WRITE:
+                            key.data.flush()
+                        if events & selectors.EVENT_READ:
+                            key.data.receive()
+        finally:
+            self.close()
+
+    def run(self):
+        self.idle = self.hypervisor.run(SLICE) == Reason.WAITING
+        for domain in self.hypervisor.ended():
+            self.finished(domain)
+
+    def close(self):
+        for connection in list(self.connections):
+            self.drop(connection)
+        self.selector.close()
+        self.listener.close()
+        self.path.unlink(missing_ok=True)
+
+    def accept(self):
+        channel, _ = self.listener.accept()
+        channel.setblocking(False)
+        connection = Connection(self, channel)
+        self.connections.add(connection)
+        self.selector.register(channel, selectors.EVENT_READ, connection)
+
+    def watch(self, connection):
+        """Waits for what the connection waits for."""
+        if connection in self.connections:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.written else 0)
+            self.selector.modify(connection.socket, events, connection)
+
+    def drop(self, connection):
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.selector.unregister(connection.socket)
+            connection.socket.close()
+
+    # -- domains
+
+    def add(self, domain):
+        domain.on_output = lambda data: self.output(domain, data)
+
+    def output(self, domain, data):
+        for connection in list(self.connections):
+            if connection.console is domain:
+                connection.send({'output': data.decode('latin-1')})
+
+    def finished(self, domain):
+        """A domain has ended: what its configuration says is done."""
+        report = next(one for one in self.hypervisor.report()['domains'] if one['number'] == domain.number)
+        name = 'on_crash' if report['died'] else 'on_poweroff'
+        action = domain.configuration.get(name, 'destroy')
+        if action == 'preserve':
+            return
+        why = report['state']
+        self.destroy(domain, why)
+        if action == 'restart':
+            self.add(self.hypervisor.create(domain.configuration))
+
+    def destroy(self, domain, why):
+        self.hypervisor.destroy(domain)
+        for connection in list(self.connections):
+            if connection.console is domain:
+                connection.send({'ended': why})
+                connection.console = None
+
+    # -- requests
+
+    def request(self, connection, text):
+        """Answers one line."""
+        self.idle = False
+        try:
+            value = json.loads(text)
+            if not isinstance(value, dict) or not isinstance(value.get('command'), str):
+                raise BadInput('a request is an object with a command')
+            handler = COMMANDS.get(value['command'])
+            if handler is None:
+                raise BadInput(f'{value["command"]}: no such command; choose from {", ".join(COMMANDS)}')
+            result = handler(self, connection, value)
+        except ValueError as error:
+            answer = {'error': f'not JSON: {error}'}
+        except GuestkitError as error:
+            answer = {'error': str(error)}
+        except RecursionError:
+            answer = {'error': 'not JSON: too deep'}
+        else:
+            answer = {'result': result}
+        connection.send(answer)
+
+    def domain(self, value):
+        which = value.get('domain')
+        if isinstance(which, bool) or not isinstance(which, (str, int)):
+            raise BadInput('domain: must be the name or the number of a domain')
+        return self.hypervisor.find(which)
+
+
+def command_create(server, connection, value):
+    """`config`, as the TOML file has it; `paused`."""
+    domain = server.hypervisor.create(value.get('config'), bool(value.get('paused')))
+    server.add(domain)
+    return {'domain': domain.number, 'name': domain.name}
+
+
+def command_list(server, connection, value):
+    report = server.hypervisor.report()
+    domains = report['domains']
+    if 'domain' in value:
+        number = server.domain(value).number
+        domains = [one for one in domains if one['number'] == number]
+    return {'machine_ns': report['machine_ns'], 'instructions': report['instructions'], 'domains': domains}
+
+
+def command_pause(server, connection, value):
+    server.hypervisor.pause(server.domain(value))
+
+
+def command_unpause(server, connection, value):
+    server.hypervisor.unpause(server.domain(value))
+
+
+def command_shutdown(server, connection, value):
+    server.hypervisor.shutdown(server.domain(value))
+
+
+def command_destroy(server, connection, value):
+    server.destroy(server.domain(value), 'destroyed')
+
+
+def command_console(server, connection, value):
+    """From now on the connection gets objects with `output`, and at the end one with `ended`."""
+    connection.console = server.domain(value)
+    return {'output': bytes(connection.console.output[-HISTORY:]).decode('latin-1')}
+
+
+def command_input(server, connection, value):
+    text = value.get('text')
+    if not isinstance(text, str):
+        raise BadInput('text: must be a text')
+    try:
+        server.domain(value).type(text.encode('latin-1'))
+    except UnicodeEncodeError:
+        raise BadInput('text: its characters stand for bytes, so they are from U+0000 to U+00FF') from None
+
+
+def command_stop(server, connection, value):
+    server.ended = True
+
+
+COMMANDS = {'create': command_create, 'list': command_list, 'pause': command_pause, 'unpause': command_unpause, 'shutdown': command_shutdown,
+            'destroy': command_destroy, 'console': command_console, 'input': command_input, 'stop': command_stop}

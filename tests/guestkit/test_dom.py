@@ -1,0 +1,185 @@
+"""guestkit dom: domains come and go in a hypervisor of its own process, by the commands and by the socket."""
+import json
+import os
+import socket
+import time
+
+import pytest
+
+
+from guestkit.cli import main
+from guestkit.dom import configuration, protocol, show
+from guestkit.errors import BadInput
+
+ECHO = '''
+#include "guest.h"
+int main(const char *command_line)
+{
+    print("hello %s\\n", command_line);
+    for (volatile u32 i = 0;; i++)
+        ;
+}
+'''
+
+
+@pytest.fixture
+def socket_path(tmp_path, monkeypatch):
+    path = tmp_path / 'run' / 'control.sock'
+    monkeypatch.setenv(protocol.VARIABLE, str(path))
+    return path
+
+
+@pytest.fixture
+def hypervisor(socket_path):
+    """One that runs in a process; a connection to it."""
+    assert main(['dom', 'start', '--memory', '64M', '--fast']) == 0
+    with protocol.Client() as client:
+        yield client
+    try:
+        main(['dom', 'stop'])
+    except SystemExit:
+        pass
+
+
+@pytest.fixture
+def toml(tmp_path, guest):
+    def write(name='one', source=ECHO, **more):
+        path = tmp_path / f'{name}.toml'
+        values = {'kernel': guest(source, 'para'), 'memory': 2, 'extra': 'there', **more}
+        path.write_text(''.join(f'{key} = {json.dumps(value)}\n' for key, value in values.items()))
+        return str(path)
+    return write
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, 'did not come'
+        time.sleep(0.02)
+
+
+def names(client):
+    return [domain['name'] for domain in client.call('list')['domains']]
+
+
+def test_a_domain_is_made_listed_paused_and_destroyed(hypervisor, toml, capsys):
+    assert main(['dom', 'create', toml('one')]) == 0
+    assert main(['dom', 'create', toml('two'), 'memory=3', '--paused']) == 0
+    capsys.readouterr()
+    assert main(['dom', 'list']) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ['Name', 'ID', 'Mem', 'VCPUs', 'State', 'Time(s)']
+    assert rows[1][:5] == ['one', '0', '2', '1', 'r-----'] and rows[2][:5] == ['two', '1', '3', '1', '--p---']
+    assert main(['dom', 'unpause', 'two']) == 0 and main(['dom', 'pause', '0']) == 0
+    assert main(['dom', 'list', 'one', '--json']) == 0
+    domain, = json.loads(capsys.readouterr().out)
+    assert domain['paused'] and domain['name'] == 'one'
+    before = hypervisor.call('list')['domains']
+    until(lambda: hypervisor.call('list', domain='two')['domains'][0]['instructions'] > before[1]['instructions'])
+    assert hypervisor.call('list', domain='one')['domains'][0]['instructions'] == domain['instructions']
+    assert main(['dom', 'destroy', 'one']) == 0
+    assert names(hypervisor) == ['two']
+
+
+def test_the_console_shows_what_was_printed_and_what_is_typed_arrives(hypervisor, toml):
+    hypervisor.call('create', config=configuration.read(toml('one')))
+    with protocol.Client() as client:
+        text = client.call('console', domain='one')['output']
+        while 'hello there' not in text:
+            text += client.receive()['output']
+        assert hypervisor.call('input', domain='one', text='abc') is None
+        hypervisor.call('destroy', domain='one')
+        assert client.receive() == {'ended': 'destroyed'}
+
+
+def test_a_domain_that_ends_is_gone_or_stays_or_comes_again_as_its_configuration_says(hypervisor, toml):
+    source = '#include "guest.h"\nint main(const char *command_line) { print("done\\n"); return 0; }\n'
+    for name, action in (('gone', 'destroy'), ('stays', 'preserve'), ('again', 'restart')):
+        hypervisor.call('create', config=configuration.read(toml(name, source, on_poweroff=action)))
+    until(lambda: 'gone' not in names(hypervisor))
+    until(lambda: not next(one for one in hypervisor.call('list')['domains'] if one['name'] == 'stays')['alive'])
+    until(lambda: max(one['number'] for one in hypervisor.call('list')['domains']) > 4)
+    assert set(names(hypervisor)) <= {'stays', 'again'}
+
+
+def test_what_is_wrong_is_an_error_in_one_line_and_serving_goes_on(hypervisor, toml, capsys):
+    config = configuration.read(toml('one'))
+    for command, arguments, text in (
+            ('fold', {}, 'no such command'), ('pause', {'domain': 'nobody'}, 'no such domain'), ('pause', {}, 'domain: must be'),
+            ('create', {}, 'configuration'), ('create', {'config': {'name': 'x'}}, 'kernel'), ('create', {'config': {**config, 'memory': '3G'}}, 'no room'),
+            ('create', {'config': {**config, 'colour': 'red'}}, 'no such name'), ('create', {'config': {**config, 'memory': True}}, 'memory'),
+            ('create', {'config': {**config, 'kernel': '/nowhere'}}, 'cannot be read'), ('create', {'config': {**config, 'extra': 'a\nb'}}, 'line break'),
+            ('input', {'domain': 'nobody', 'text': 'x'}, 'no such domain')):
+        with pytest.raises(BadInput) as caught:
+            hypervisor.call(command, **arguments)
+        assert text in str(caught.value) and '\n' not in str(caught.value)
+    for line in (b'{', b'[]', b'"x"', b'{"command": 3}', b'\xff\xfe', b'[' * 100000, b'null'):
+        hypervisor.socket.sendall(line + b'\n')
+        assert 'error' in hypervisor.receive()
+    hypervisor.call('create', config=config)
+    with pytest.raises(BadInput, match='there is a domain of this name'):
+        hypervisor.call('create', config=config)
+    assert main(['dom', 'destroy', 'nobody']) == 2
+    assert 'nobody: no such domain' in capsys.readouterr().err
+
+
+def test_a_client_that_sends_a_line_without_end_loses_its_connection_only(hypervisor, socket_path):
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(str(socket_path))
+        with pytest.raises(OSError):
+            for _ in range(64):
+                channel.sendall(b'x' * 65536)
+    assert hypervisor.call('list')['domains'] == []
+
+
+def test_the_first_create_starts_a_hypervisor_and_stop_ends_it(socket_path, toml, capsys):
+    assert main(['dom', 'list']) == 2
+    assert 'no hypervisor answers' in capsys.readouterr().err
+    assert main(['dom', 'create', toml('one')]) == 0
+    assert main(['dom', 'start']) == 2
+    assert main(['dom', 'stop']) == 0
+    until(lambda: not socket_path.exists())
+
+
+def test_a_socket_left_by_one_that_died_is_taken_over(socket_path, toml):
+    socket_path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(socket_path))
+    assert main(['dom', 'create', toml('one')]) == 0
+    assert os.stat(socket_path).st_mode & 0o077 == 0
+    assert main(['dom', 'stop']) == 0
+
+
+def test_top_shows_a_row_for_each_domain(hypervisor, toml, capsys):
+    hypervisor.call('create', config=configuration.read(toml('one')))
+    assert main(['dom', 'top', '-n', '1', '-d', '0.1']) == 0
+    assert 'one' in capsys.readouterr().out
+
+
+def test_values_on_the_command_line_replace_those_of_the_file(tmp_path):
+    path = tmp_path / 'web.toml'
+    path.write_text('kernel = "k.elf"\nmemory = 16\n[sched]\nweight = 512\nwarp = "2ms"\n')
+    made = configuration.read(path, ['memory=64', 'extra=quiet', 'type=hvm'])
+    assert made['kernel'] == str(tmp_path / 'k.elf') and made['name'] == 'web'
+    words = configuration.words(made)
+    assert words[words.index('--memory') + 1] == '64M' and words[words.index('--append') + 1] == 'quiet' and words[words.index('--mode') + 1] == 'full'
+    assert words[words.index('--mcu-advance') + 1] == '5' and words[words.index('--warp') + 1] == '2ms'
+
+
+@pytest.mark.parametrize('text, complaint', [
+    ('kernel = 3', 'kernel: must be a text'), ('memory = 16', 'kernel: a domain configuration must have it'), ('kernel = "k"\ntype = "zx"', 'type zx'),
+    ('kernel = "k"\ncmdline = "a"\nextra = "b"', 'mean the same'), ('kernel = "k"\ndisk = [3]', 'disk: must be a list of texts'), ('kernel', 'not TOML'),
+    ('kernel = "k"\ncpu_weight = 0', 'weight'), ('kernel = "k"\non_crash = "burn"', 'on_crash burn'), ('kernel = "k"\n[sched]\nslice = 3', 'sched.slice')])
+def test_a_bad_file_is_an_error_in_one_line(tmp_path, text, complaint):
+    path = tmp_path / 'web.toml'
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        configuration.read(path)
+    assert complaint in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_the_state_letters_are_those_of_xl():
+    def letters(**values):
+        return show.state({'alive': True, 'died': False, 'paused': False, 'asleep': False, **values})
+    assert [letters(), letters(asleep=True), letters(paused=True), letters(alive=False), letters(alive=False, died=True)] == [
+        'r-----', '-b----', '--p---', '---s--', '----c-']
