@@ -1,8 +1,10 @@
 """Ctrl-A, and a real terminal: a pty."""
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -119,3 +121,38 @@ def test_ctrl_a_s_shows_the_counters_and_ctrl_a_r_starts_the_guest_anew(on_termi
     on_terminal.until(b'ready')
     on_terminal.type(b'q')
     assert on_terminal.child.wait(20) == 7
+
+
+# Prints the size that the virtio console's configuration has, by its legacy registers, whenever it changes.
+WINDOW = '''
+#include "guest.h"
+int main(const char *command_line)
+{
+    u32 base, size, last = 0;
+
+    asm volatile("outl %0, %1" : : "a"(0x80000000 | 24 << 11 | 0x10), "Nd"((u16)0xcf8));
+    asm volatile("inl %1, %0" : "=a"(base) : "Nd"((u16)0xcfc));
+    for (;;) {
+        asm volatile("inl %1, %0" : "=a"(size) : "Nd"((u16)((base & ~3) + 20)));
+        if (size != last)
+            print("<%x>\\n", size);
+        last = size;
+        if (size == (50 << 16 | 100))
+            return 7;
+    }
+}
+'''
+
+
+def test_a_guest_with_a_virtio_console_hears_of_the_size_of_the_window(guest):
+    session = Session(guest(WINDOW), '--virtio-console')
+    try:
+        session.until(b'<%x>' % (25 << 16 | 80))
+        for lines, columns in ((43, 132), (50, 100)):
+            fcntl.ioctl(session.master, termios.TIOCSWINSZ, struct.pack('4H', lines, columns, 0, 0))
+            session.child.send_signal(signal.SIGWINCH)
+            if lines == 43:
+                session.until(b'<%x>' % (lines << 16 | columns))
+        assert session.child.wait(20) == 7
+    finally:
+        session.close()
