@@ -6,6 +6,7 @@ import functools
 import pathlib
 
 from guestkit.errors import BadInput, GuestkitError
+from guestkit.memory import PHYSICAL
 
 WIDTH = 8                       # points of a cell
 FONT_MEMORY = 0xa0000           # where fonts are loaded: 32 bytes for each of 256 characters
@@ -13,7 +14,7 @@ FONT_STEP = 32
 CONTROLS = ' ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼'
 CHARACTERS = [*CONTROLS, *(bytes([code]).decode('cp437') for code in range(32, 127)), '⌂', *(bytes([code]).decode('cp437') for code in range(128, 256))]
 RAW_MODES = {15: 'BGR;15', 16: 'BGR;16', 24: 'BGR', 32: 'BGRX'}
-PHYSICAL, DISPLAY = 0, 2        # the engine's numbers of the spaces
+DISPLAY = 2                     # the engine's number of the space that is the display adapter's memory
 
 
 def pillow():

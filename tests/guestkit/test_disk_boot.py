@@ -124,7 +124,7 @@ def grub(tmp_path_factory):
     return make
 
 
-MENU = 'set timeout=-1\nmenuentry "Says which platform it is" { echo platform: $grub_platform; reboot }\nmenuentry "Another" { echo }\n'
+MENU = 'set timeout=-1\nmenuentry "Says which platform it is" { echo platform: $grub_platform it is; reboot }\nmenuentry "Another" { echo }\n'
 
 
 @pytest.mark.parametrize('mode, option', [('native', '--cdrom'), ('full-ept', '--disk')])
