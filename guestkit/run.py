@@ -31,9 +31,12 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --kernel FILE             the image, where it is not the first word; --initrd FILE is another word for --module
   --disk FILE[,WORD]...     a disk: a raw image, which keeps what is written to it, or a qcow2 one; may be repeated. Words: ro (read-only), snapshot
                             (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for para), rate=SIZE (para: the most bytes a second)
-  --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
+  --net user[,WORD]...      a network adapter (virtio, or para: a ring); the guest reaches what you can; implies --realtime. Words:
+                            forward=tcp:8080-80 (or udp: a port of this host to one of the guest)
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed by
-                            ,mac=52:54:00:12:34:56, the adapter's address
+                            ,mac=52:54:00:12:34:56, the adapter's address (not for para)
+  --net domains[,WORD]...   para: an interface that reaches only other domains; may be repeated. Words of all, for para: rate=SIZE (the most bytes
+                            sent a second), norules (nothing passes until rules say so)
   --cdrom FILE              the same as --disk FILE,cdrom
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen and keyboard are the
                             console. With disks and neither kernel nor firmware it is SeaBIOS, from Debian's package: the machine boots from them

@@ -65,6 +65,7 @@ struct configuration {
 static void *(*slirp_new)(const struct configuration *, const struct callbacks *, void *);
 static void (*slirp_cleanup)(void *);
 static void (*slirp_input)(void *, const uint8_t *, int);
+static int (*slirp_add_hostfwd)(void *, int, struct in_addr, int, struct in_addr, int);
 static void (*slirp_pollfds_fill)(void *, uint32_t *, int (*)(int, int, void *), void *);
 static void (*slirp_pollfds_poll)(void *, int, int (*)(int, void *), void *);
 
@@ -165,9 +166,10 @@ static bool find_library(void)
     slirp_new = dlsym(found, "slirp_new");
     slirp_cleanup = dlsym(found, "slirp_cleanup");
     slirp_input = dlsym(found, "slirp_input");
+    slirp_add_hostfwd = dlsym(found, "slirp_add_hostfwd");
     slirp_pollfds_fill = dlsym(found, "slirp_pollfds_fill");
     slirp_pollfds_poll = dlsym(found, "slirp_pollfds_poll");
-    if (!slirp_new || !slirp_cleanup || !slirp_input || !slirp_pollfds_fill || !slirp_pollfds_poll)
+    if (!slirp_new || !slirp_cleanup || !slirp_input || !slirp_add_hostfwd || !slirp_pollfds_fill || !slirp_pollfds_poll)
         return false;
     library = found;
     return true;
@@ -192,6 +194,14 @@ void *hyper_network_open(void)
         return NULL;
     }
     return network;
+}
+
+/* 0 if it could be done. */
+long hyper_network_forward(void *opaque, long is_udp, long host_port, long address, long guest_port)
+{
+    struct network *network = opaque;
+    struct in_addr host = { .s_addr = htonl(INADDR_LOOPBACK) }, guest = { .s_addr = htonl(address) };
+    return slirp_add_hostfwd(network->slirp, is_udp, host, host_port, guest, guest_port);
 }
 
 void hyper_network_close(void *opaque)

@@ -1,4 +1,5 @@
-"""A network in user space for a guest, by libslirp: the guest reaches what this host's user can reach, and nobody reaches it.
+"""A network in user space for a guest, by libslirp: the guest reaches what this host's user can reach, and nobody reaches it but
+through ports of this host that are forwarded.
 
 The library is looked for when a guest wants a network, so nothing else depends on it. The network is 10.0.2.0/24: the gateway and this host
 are 10.0.2.2, a name server 10.0.2.3, the guest by DHCP 10.0.2.15. Its timers run on the host's clock.
@@ -13,11 +14,13 @@ from rpython.translator.tool.cbuild import ExternalCompilationInfo
 from hyper.board.virtio_net import Link, MOST_FRAME
 from hyper.errors import UserError
 
+FIRST_ADDRESS = 0x0a00020f      # 10.0.2.15, which the guest gets by DHCP
 DIRECTORY = os.path.dirname(os.path.abspath(__file__))
 
 PROTOTYPES = """
 void *hyper_network_open(void);
 void hyper_network_close(void *network);
+long hyper_network_forward(void *network, long is_udp, long host_port, long address, long guest_port);
 void hyper_network_send(void *network, const char *frame, long size);
 long hyper_network_receive(void *network, char *frame, long most);
 """
@@ -36,6 +39,7 @@ def external(name, arguments, result):
 
 _open = external('hyper_network_open', [], rffi.VOIDP)
 _close = external('hyper_network_close', [rffi.VOIDP], lltype.Void)
+_forward = external('hyper_network_forward', [rffi.VOIDP, lltype.Signed, lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed)
 _send = external('hyper_network_send', [rffi.VOIDP, rffi.CCHARP, lltype.Signed], lltype.Void)
 _receive = external('hyper_network_receive', [rffi.VOIDP, rffi.CCHARP, lltype.Signed], lltype.Signed)
 
@@ -54,6 +58,11 @@ class UserNetwork(Link):
     def receive(self):
         size = _receive(self.handle, self.buffer, MOST_FRAME)
         return rffi.charpsize2str(self.buffer, size)
+
+    def forward(self, is_udp, host_port, address, guest_port):
+        """Lets a port of this host, for its own programs, lead to one of a guest; raises UserError."""
+        if _forward(self.handle, int(is_udp), host_port, address, guest_port) != 0:
+            raise UserError("--net forward=: port %d of this host cannot be had; is it in use? choose another" % host_port)
 
     def close(self):
         _close(self.handle)

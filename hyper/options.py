@@ -18,6 +18,9 @@ VIRTIO = 'virtio'
 CDROM = 'cdrom'
 USER = 'user'
 TAP = 'tap'
+DOMAINS = 'domains'
+NETWORKS = [USER, TAP, DOMAINS]
+MOST_INTERFACES = 8             # of a paravirtual domain
 LONGEST_INTERFACE = 15          # characters of a name that Linux takes
 ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; on a network that is the guest's own all can have the same
 
@@ -61,9 +64,12 @@ How it runs (each --domain has its own; what is not given is as for the domain b
                             snapshot (changes are forgotten), cdrom (an ISO image), ide (the default) or virtio (not for
                             para), rate=SIZE (para: the most bytes a second)
   --cdrom FILE              the same as --disk FILE,cdrom
-  --net user                a virtio network adapter; the guest reaches what you can, by DHCP; implies --realtime
+  --net user[,WORD]...      a network adapter (virtio, or para: a ring); the guest reaches what you can; implies --realtime. Words:
+                            forward=tcp:8080-80 (or udp: a port of this host to one of the guest)
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed
-                            by ,mac=52:54:00:12:34:56, the adapter's address
+                            by ,mac=52:54:00:12:34:56, the adapter's address (not for para)
+  --net domains[,WORD]...   para: an interface that reaches only other domains; may be repeated. Words of all, for para: rate=SIZE
+                            (the most bytes sent a second), norules (nothing passes until rules say so)
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console. With disks and neither kernel nor firmware it is
                             /usr/share/seabios/bios.bin: the machine boots from them
@@ -108,6 +114,24 @@ class DiskOptions(object):
         self.rate = 0                   # bytes a second, 0 for no limit
 
 
+class Forward(object):
+    """A port of the host that leads to one of the guest."""
+
+    def __init__(self, is_udp, host_port, guest_port):
+        self.is_udp = is_udp
+        self.host_port = host_port
+        self.guest_port = guest_port
+
+
+class InterfaceOptions(object):
+    """One --net: `kind` is a word of NETWORKS."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.rate = 0
+        self.rules = True
+
+
 class DomainOptions(object):
     """One IMAGE with its options. `memory` in bytes; `at` is -1 when not given."""
 
@@ -126,6 +150,8 @@ class DomainOptions(object):
         self.tap = ''                   # the name of the TAP interface
         self.ethernet_address = ETHERNET_ADDRESS
         self.virtio_console = False
+        self.interfaces = []            # of --mode para
+        self.forwards = []
         self.at = -1
         self.copies = 1
         self.name = ''                  # '' when not given
@@ -303,16 +329,26 @@ def parse_disk(option, text):
 
 def parse_network(option, text, domain):
     words = text.split(',')
-    domain.network = parse_choice(option, words[0], [USER, TAP])
+    interface = InterfaceOptions(parse_choice(option, words[0], NETWORKS))
+    if domain.network == '' or domain.network == DOMAINS:
+        domain.network = interface.kind
     for word in words[1:]:
-        if word.startswith('ifname=') and domain.network == TAP:
+        if word.startswith('ifname=') and interface.kind == TAP:
             domain.tap = word[len('ifname='):]
-        elif word.startswith('mac='):
+        elif word.startswith('mac=') and interface.kind != DOMAINS:
             domain.ethernet_address = parse_ethernet_address(option, word[len('mac='):])
+        elif word.startswith('forward=') and interface.kind == USER:
+            domain.forwards.append(parse_forward(option, word[len('forward='):]))
+        elif word.startswith('rate='):
+            interface.rate = parse_rate(option, word[len('rate='):])
+        elif word == 'norules':
+            interface.rules = False
         else:
-            raise UserError("%s %s: %s is not known; write user or tap,ifname=NAME, and perhaps ,mac=52:54:00:12:34:56" % (option, words[0], word))
-    if domain.network == TAP and not 0 < len(domain.tap) <= LONGEST_INTERFACE:
+            raise UserError("%s %s: %s is not known; write user or tap,ifname=NAME or domains, and perhaps ,mac=52:54:00:12:34:56, ,forward=tcp:8080-80 (user), "
+                            ",rate=SIZE or ,norules (para)" % (option, words[0], word))
+    if interface.kind == TAP and not 0 < len(domain.tap) <= LONGEST_INTERFACE:
         raise UserError("%s tap: needs the name of an interface, of at most %d characters; write tap,ifname=tap0" % (option, LONGEST_INTERFACE))
+    domain.interfaces.append(interface)
 
 
 def parse_ethernet_address(option, text):
@@ -327,6 +363,18 @@ def parse_ethernet_address(option, text):
     if len(parts) != 6 or len(address) != 6 or ord(address[0]) & 1:
         raise UserError("%s: %s is no address of an adapter; write it like mac=52:54:00:12:34:56, its first byte even" % (option, text))
     return address
+
+
+def parse_forward(option, text):
+    words = text.split(':')
+    if len(words) == 2 and (words[0] == 'tcp' or words[0] == 'udp'):
+        ports = words[1].split('-')
+        if len(ports) == 2:
+            host_port = parse_digits(ports[0])
+            guest_port = parse_digits(ports[1])
+            if 0 < host_port < 65536 and 0 < guest_port < 65536:
+                return Forward(words[0] == 'udp', host_port, guest_port)
+    raise UserError("%s forward=%s: not known; write it like forward=tcp:8080-80, this host's port first" % (option, text))
 
 
 class Parser(object):
@@ -403,7 +451,8 @@ class Parser(object):
             domain.disks.append(parse_disk(word, self.value(word) + ',' + CDROM))
         elif word == '--net':
             parse_network(word, self.value(word), domain)
-            self.options.realtime = True        # what answers is outside, and waits for nobody
+            if domain.network != DOMAINS:
+                self.options.realtime = True    # what answers is outside, and waits for nobody
         elif word == '--virtio-console':
             domain.virtio_console = True
         elif word == '--at':
@@ -488,12 +537,19 @@ class Parser(object):
             raise UserError("--symbols: names what exits to the hypervisor, which --mode native has none of; leave it out")
 
     def check_disks(self, domain):
-        if domain.network != '' and domain.mode == PARA:
-            raise UserError("--net: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if domain.network == TAP and domain.copies > 1:
             raise UserError("--net tap: %d copies cannot share one interface; give each --domain its own" % domain.copies)
         if domain.virtio_console and domain.mode == PARA:
             raise UserError("--virtio-console: a domain of --mode para has no PC; give it --mode full, or leave it out")
+        if domain.network == DOMAINS and domain.mode != PARA:
+            raise UserError("--net domains: only a domain of --mode para has such an interface; write --net user")
+        for interface in domain.interfaces:
+            if domain.mode != PARA and (interface.rate > 0 or not interface.rules):
+                raise UserError("--net: rate= and norules are of --mode para; leave them out")
+        if len(domain.interfaces) > MOST_INTERFACES:
+            raise UserError("--net: %d interfaces are the most of a domain" % MOST_INTERFACES)
+        if len(domain.forwards) > 0 and domain.copies > 1:
+            raise UserError("--net forward=: leads to one domain; give it --copies 1")
         if len(domain.disks) > MOST_DISKS:
             raise UserError("%d disks: %d are the most" % (len(domain.disks), MOST_DISKS))
         on_ide = 0

@@ -7,7 +7,7 @@ from hyper import network, report, symbols, tap
 from hyper.board import atapi
 from hyper.board.disk import Drive, SECTOR, open_disk
 from hyper.board.display import VideoMemory
-from hyper.board.fittings import Fittings
+from hyper.board.fittings import Fittings, Wire
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
@@ -15,7 +15,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, EPT, FULL, MB, NATIVE, PARA, SEABIOS, TAP, parse
+from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, SEABIOS, TAP, parse
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -132,6 +132,9 @@ class Session(object):
         self.world = world
         self.sinks = sinks
         self.fittings = {}              # by number of domain, of those made since the start
+        self.shared_kind = ''           # of the network that paravirtual domains have outside
+        self.shared_link = None
+        self.shared_user = None
         try:
             self.build(world, self.configure(sinks))
         except UserError:
@@ -162,7 +165,7 @@ class Session(object):
                     used[name] = used.get(name, 0) + 1
                     name = '%s.%d' % (name, used[name])
                 self.names.append(name)
-                configs.append(self.config_of(domain, name, image, modules, self.watched(sinks.sink(number, name)), self.fit(domain)))
+                configs.append(self.config_of(domain, name, image, modules, self.watched(sinks.sink(number, name)), self.fit(domain, number)))
         return configs
 
     def config_of(self, domain, name, image, modules, sink, fittings):
@@ -206,7 +209,7 @@ class Session(object):
             files[name] = read_file(name)
         return files[name]
 
-    def fit(self, domain):
+    def fit(self, domain, number):
         """The Fittings of a domain, with the files of its disks opened."""
         drives = []
         for chosen in domain.disks:
@@ -215,17 +218,42 @@ class Session(object):
             drives.append(drive)
             self.drives.append(drive)
         link = None
-        if domain.network == TAP:
-            link = tap.connect(domain.tap)
-        elif domain.network != '':
-            link = network.connect()
-        if link is not None:
-            self.networks.append(link)
+        if domain.network != '' and domain.network != DOMAINS:
+            link = self.outside(domain, number)
         video = None
         if domain.mode != PARA:
             video = VideoMemory()
             self.videos.append(video)
-        return Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console)
+        fittings = Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console)
+        if domain.mode == PARA:
+            fittings.interfaces = [Wire(chosen.kind != DOMAINS, chosen.rate, chosen.rules) for chosen in domain.interfaces]
+        return fittings
+
+    def outside(self, domain, number):
+        """The link to the network outside: paravirtual domains share one, and are told apart by their addresses."""
+        address = network.FIRST_ADDRESS
+        if domain.mode == PARA:
+            address += number
+            if self.shared_kind != '' and self.shared_kind != domain.network:
+                raise UserError("--net %s: paravirtual domains share one network outside, which is --net %s already" % (domain.network, self.shared_kind))
+            self.shared_kind = domain.network
+        if domain.network == TAP:
+            if domain.mode == PARA and self.shared_link is not None:
+                return self.shared_link
+            link = tap.connect(domain.tap)
+            self.networks.append(link)
+            if domain.mode == PARA:
+                self.shared_link = link
+            return link
+        user = self.shared_user
+        if domain.mode != PARA or user is None:
+            user = network.connect()
+            self.networks.append(user)
+        if domain.mode == PARA:
+            self.shared_user = user
+        for forward in domain.forwards:
+            user.forward(forward.is_udp, forward.host_port, address, forward.guest_port)
+        return user
 
     def close_fittings(self):
         for drive in self.drives:
@@ -292,7 +320,7 @@ class Session(object):
         for path in domain.modules:
             modules.append(read_file(path))
         number = hypervisor.next_number
-        fittings = self.fit(domain)
+        fittings = self.fit(domain, number)
         try:
             hypervisor.create(self.config_of(domain, name, image, modules, self.watched(self.sinks.sink(number, name)), fittings))
         except UserError:
@@ -337,7 +365,7 @@ class Session(object):
                     del self.drives[k]
                     break
         link = fittings.link
-        if link is not None:
+        if link is not None and len(fittings.interfaces) == 0:      # what paravirtual domains share stays
             link.close()
             for k in range(len(self.networks)):
                 if self.networks[k] is link:

@@ -4,9 +4,27 @@ from hyper.board.disk import NO_DRIVES
 from hyper.options import ETHERNET_ADDRESS
 
 
+class Wire(object):
+    """A network interface of a paravirtual domain: whether it reaches the machine's network, its most bytes a second (0 for no limit), and whether it gets
+    the usual rules."""
+
+    _immutable_fields_ = ['outside', 'rate', 'rules']
+
+    def __init__(self, outside, rate, rules):
+        self.outside = outside
+        self.rate = rate
+        self.rules = rules
+
+
+NO_WIRES = []                   # shared: nobody changes it
+
+
 class Fittings(object):
     """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`;
-    `video` (VideoMemory) is the memory of its display adapter, None for no adapter; `console` says whether it has a virtio console."""
+    `video` (VideoMemory) is the memory of its display adapter, None for no adapter; `console` says whether it has a virtio console. `interfaces`
+    (Wire) are what a paravirtual domain has instead of an adapter."""
+
+    interfaces = NO_WIRES
 
     _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video', 'console']
 

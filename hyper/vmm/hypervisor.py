@@ -83,7 +83,7 @@ class Hypervisor(Host):
         self.frames = FrameAllocator(self.memory, FIRST_FRAME)
         self.check_every = check_every
         self.frame_table = None         # what paravirtual domains share, once there is one
-        self.devices = Devices()
+        self.devices = Devices(self.clock, self.frames)
         self.scheduler = Scheduler(self.clock, self)
         self.domains = []               # by rising number
         self.next_number = 0

@@ -24,11 +24,14 @@ from hyper.vmm.para.credit import per_second
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain, SHARED_FRAMES
 from hyper.vmm.para.frame_checker import FrameChecker, PeriodicCheck
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
+from hyper.vmm.para.network.interface import INDICES_SIZE, Interface
+from hyper.vmm.para.network.rules import to_interface, to_outside
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, PRESENT, USER, WRITE
 from hyper.vmm.para.start_info import start_info
 
 ESI = 6
+FIRST_ADDRESS, LAST_ADDRESS = 0x0a00020f, 0x0a0002fe        # 10.0.2.15 is domain 0, and so on
 TABLE_ENTRY = PRESENT | WRITE | ACCESSED | DIRTY
 READ_ONLY_ENTRY = PRESENT | ACCESSED
 DIRECTORY_ENTRY = PRESENT | WRITE | USER | ACCESSED
@@ -36,7 +39,7 @@ DIRECTORY_ENTRY = PRESENT | WRITE | USER | ACCESSED
 
 def memory_needed(config):
     """Bytes of machine memory that the domain takes."""
-    return config.memory + OWN_FRAMES * FRAME
+    return config.memory + (OWN_FRAMES + len(config.fittings.interfaces)) * FRAME
 
 
 def shared_memory(machine_memory):
@@ -69,11 +72,12 @@ def build(hypervisor, config, number):
     plan = Plan(config.image.name, config.memory, image, len(module))
     if hypervisor.frame_table is None:
         hypervisor.frame_table = make_table(hypervisor)
-    hypervisor.require(plan.pages + OWN_FRAMES)
+    hypervisor.require(plan.pages + OWN_FRAMES + len(config.fittings.interfaces))
     frames = hypervisor.take_pages(plan.pages + SHARED_FRAMES)
     domain = make(hypervisor, config.name, number, interface_of(config.interface), frames, config.sink, config.fittings.drives)
     domain.privileged = config.privileged
     domain.paging.privileged = config.privileged
+    add_interfaces(hypervisor, domain, config.fittings)
     domain.make_vmcs()              # before the first table is put into use
     try:
         fill(domain, plan, image, module, config.command_line, frames)
@@ -125,6 +129,26 @@ def give_pages(domain, frames):
     domain.most_pages = len(frames)
     for page in range(len(frames)):
         domain.table.give(frames[page], domain.number, page)
+
+
+def add_interfaces(hypervisor, domain, fittings):
+    """The network interfaces, with the rules that let each send with its own address and get what is sent to that."""
+    router = hypervisor.devices.router
+    for chosen in fittings.interfaces:
+        rings = hypervisor.take_pages(1)[0] * FRAME
+        domain.share_ring(rings)
+        index = len(domain.interfaces)
+        interface = Interface(domain, index, hypervisor.clock, hypervisor.memory, rings,
+                              domain.shared_frame * FRAME + domain.interface.layout.network_indices + index * INDICES_SIZE, router)
+        interface.credit = per_second(hypervisor.clock, chosen.rate)
+        domain.interfaces.append(interface)
+        address = FIRST_ADDRESS + domain.number
+        if chosen.rules and address <= LAST_ADDRESS:
+            router.rules.add(to_interface(address, interface.number))
+            if chosen.outside:
+                router.rules.add(to_outside(address, interface.number))
+        if chosen.outside and router.link is None:
+            router.plug(fittings.link)
 
 
 def interface_of(version):

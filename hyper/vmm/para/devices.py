@@ -1,13 +1,15 @@
 """What the paravirtual domains of a hypervisor share beside memory: through it they reach each other and the machine's devices."""
 from hyper.vmm.para.block.disks import BlockDevices
 from hyper.vmm.para.block.operations import Operations
+from hyper.vmm.para.network.router import Router
 
 
 class Devices(object):
-    """`channels` has the EventChannels of domains by number, `block` the disks and block rings."""
-    _immutable_fields_ = ['channels', 'block', 'block_operations']
+    """`channels` has the EventChannels of domains by number, `block` the disks and block rings, `router` the network between them."""
+    _immutable_fields_ = ['channels', 'block', 'block_operations', 'router']
 
-    def __init__(self):
+    def __init__(self, clock, frames):
         self.channels = {}
         self.block = BlockDevices()
         self.block_operations = Operations(self.block)
+        self.router = Router(clock, frames)

@@ -48,6 +48,7 @@ class ParaDomain(Domain):
         self.iopl = 0
         self.descriptors_changed = False
         self.block = None               # the BlockRing
+        self.interfaces = []            # of the network
         self.rings = []                 # frames of rings
         self.make_parts(table, clock, own)
         self.refusals = self.paging.refusals
@@ -131,6 +132,8 @@ class ParaDomain(Domain):
             self.channels.close_all()
             if self.block is not None:
                 self.block.close()
+            for interface in self.interfaces:
+                interface.close()
         Domain.end(self, status, why)
 
     def unload(self):

@@ -3,10 +3,11 @@ from hyper.vmm.para.calls.block import block_io_op, block_io_op_1_2
 from hyper.vmm.para.calls.channels import event_channel_op
 from hyper.vmm.para.calls.console import console_write
 from hyper.vmm.para.calls.debug_registers import get_debugreg, set_debugreg
-from hyper.vmm.para.calls.devices import kbd_op, no_device
+from hyper.vmm.para.calls.devices import kbd_op
 from hyper.vmm.para.calls.dom0 import dom0_op
 from hyper.vmm.para.calls.memory import dom_mem_op
 from hyper.vmm.para.calls.multicall import multicall
+from hyper.vmm.para.calls.network import net_io_op, net_update, network_op
 from hyper.vmm.para.calls.page_tables import pt_update, update_va_mapping
 from hyper.vmm.para.calls.scheduling import exit_domain, sched_op, yield_processor
 from hyper.vmm.para.calls.segments import set_gdt, update_descriptor
@@ -20,12 +21,12 @@ CALLS_1_0 = [
     ('set_gdt', set_gdt),
     ('stack_switch', stack_switch),
     ('set_callbacks', set_callbacks),
-    ('net_update', no_device),
+    ('net_update', net_update),
     ('fpu_taskswitch', fpu_taskswitch),
     ('yield', yield_processor),
     ('exit', exit_domain),
     ('dom0_op', dom0_op),
-    ('network_op', no_device),
+    ('network_op', network_op),
     ('block_io_op', block_io_op),
     ('set_debugreg', set_debugreg),
     ('get_debugreg', get_debugreg),
@@ -43,11 +44,11 @@ CALLS_1_2 = [
     ('set_gdt', set_gdt),
     ('stack_switch', stack_switch),
     ('set_callbacks', set_callbacks),
-    ('net_io_op', no_device),
+    ('net_io_op', net_io_op),
     ('fpu_taskswitch', fpu_taskswitch),
     ('sched_op', sched_op),
     ('dom0_op', dom0_op),
-    ('network_op', no_device),
+    ('network_op', network_op),
     ('block_io_op', block_io_op_1_2),
     ('set_debugreg', set_debugreg),
     ('get_debugreg', get_debugreg),

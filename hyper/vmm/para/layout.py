@@ -81,6 +81,10 @@ CHANNEL_CLOSED, CHANNEL_DISCONNECTED, CHANNEL_CONNECTED = range(3)
 # -- block_io_op of 1.2
 BLOCK_SIGNAL, BLOCK_RESET, BLOCK_RING_ADDRESS = range(3)
 
+# -- network_op, and net_io_op of 1.2
+NETWORK_ADD, NETWORK_DELETE, NETWORK_LIST, NETWORK_QUERY, NETWORK_COUNTERS, NETWORK_PARAMETERS = range(6)
+NET_PUSH, NET_FLUSH, NET_RESET, NET_INFORMATION = range(4)
+
 # -- start_info of 1.0: machine addresses of the rings, and the addresses of network interfaces
 START_NETWORK_RINGS, START_NETWORK_ADDRESSES, START_BLOCK_RING = 20, 52, 100
 
@@ -92,6 +96,9 @@ SCHEDULE_YIELD, SCHEDULE_EXIT, SCHEDULE_STOP = range(3)
 
 # -- dom_mem_op {op, size, list of frames}: the balloon's deflation asks for memory, its inflation gives it back
 MEMORY_MORE, MEMORY_LESS = range(2)
+
+
+NONE = -1
 
 
 class Layout(object):
@@ -122,9 +129,11 @@ class Layout(object):
         self.domain_time = rdtsc_bitshift + 40
         self.wall_timeout = rdtsc_bitshift + 48
         self.domain_timeout = rdtsc_bitshift + 56
+        self.network_indices = rdtsc_bitshift + 64
+        if time_version_again != NONE:
+            self.network_indices += 4
 
 
-NONE = -1
 LAYOUT_1_0 = Layout(False, 0, 4, 8, 12, 16, 104, 108, 112, 8, NONE, 12)
 # events and their mask are followed by two bitmaps of 1024 event channels, each with a selector word, and the first version word
 LAYOUT_1_2 = Layout(True, 0, 4, 16, 20, 24, 8, 12, 28, 272, 340, 276)

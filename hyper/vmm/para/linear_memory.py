@@ -73,6 +73,14 @@ class LinearMemory(object):
             return NOT_MAPPED
         return self.memory.read8(at)
 
+    def write16(self, address, value):
+        """Of an even address; False if it cannot be written."""
+        at = self.machine(address, True)
+        if at < 0 or address & 1:
+            return False
+        self.memory.write16(at, value)
+        return True
+
     def write32(self, address, value):
         """False, with nothing written, if it cannot be written whole."""
         if address & 0xfff > 0xffc:

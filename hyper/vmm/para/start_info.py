@@ -1,7 +1,7 @@
 """start_info: the page by which a kernel learns what it has."""
 from hyper.errors import UserError
 from hyper.loader.file import Block
-from hyper.vmm.para.layout import FRAME, OWNS_CONSOLE, PRIVILEGED, START_BLOCK_RING
+from hyper.vmm.para.layout import FRAME, OWNS_CONSOLE, PRIVILEGED, START_BLOCK_RING, START_NETWORK_ADDRESSES, START_NETWORK_RINGS
 
 
 def start_info(domain, pages, shared, directory, module, module_size, command_line):
@@ -20,6 +20,9 @@ def start_info(domain, pages, shared, directory, module, module_size, command_li
         block.put32(layout.mod_len, module_size)
     if not layout.shared_is_machine:
         block.put32(START_BLOCK_RING, domain.block.shared)
+        for interface in domain.interfaces:
+            block.put32(START_NETWORK_RINGS + 4 * interface.index, interface.shared)
+            block.put(START_NETWORK_ADDRESSES + 6 * interface.index, interface.address)
     block.put32(layout.dom_id, domain.number)
     block.put32(layout.flags, OWNS_CONSOLE | (PRIVILEGED if domain.privileged else 0))
     block.put(layout.command_line, command_line)

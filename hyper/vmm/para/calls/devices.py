@@ -1,10 +1,4 @@
-"""kbd_op; and the hypercalls of devices that a domain does not have."""
-from hyper.vmm.para.layout import ENOSYS
-
-
-def no_device(domain):
-    """net_update, network_op."""
-    return -ENOSYS
+"""kbd_op."""
 
 
 def kbd_op(domain):
