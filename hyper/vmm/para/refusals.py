@@ -9,7 +9,7 @@ MOST_KEPT = 16                  # of the last ones; a power of two
 # for refusals of which no more is known
 BY_ERROR = {
     EPERM: 'not permitted',
-    ESRCH: 'there is no such domain',
+    ESRCH: 'there is no such domain or rule',
     ENOMEM: 'no memory is left',
     EFAULT: 'a pointer to what the guest cannot access',
     EEXIST: 'there is one already',

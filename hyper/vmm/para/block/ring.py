@@ -171,7 +171,8 @@ class BlockRing(Timer):
         producer = self.memory.read32(self.shared + REQUESTS)
         outstanding = (self.consumer - self.producer) & (ENTRIES - 1)
         if producer >= ENTRIES or (producer - self.producer) & (ENTRIES - 1) < outstanding:
-            return -EINVAL              # an index that there is not, or one that goes back, or over entries that have no response yet
+            self.domain.refusals.because('an index of the block ring out of range, or over requests that have no response yet')
+            return -EINVAL
         while self.consumer != producer:
             request = self.read(self.shared + FIRST_ENTRY + self.consumer * ENTRY_SIZE)
             self.consumer = (self.consumer + 1) & (ENTRIES - 1)
@@ -191,6 +192,7 @@ class BlockRing(Timer):
         request = Request(self, memory.read32(at), memory.read32(at + 4), word & 0xffff, operation, segments)
         if count > MOST_SEGMENTS:
             request.status = BAD
+            self.domain.refusals.because('a request of the block ring with too many segments')
         return request
 
     def take(self, request):
@@ -200,7 +202,10 @@ class BlockRing(Timer):
         elif operation == READ or operation == WRITE or operation == READ_AHEAD or request.is_barrier():
             self.waiting.append(request)
         else:
-            self.respond(request, self.operations.perform(self, request))
+            status = self.operations.perform(self, request)
+            if status != GOOD:
+                self.domain.refusals.because('an operation of the block ring that is not there, not permitted, or with bad arguments')
+            self.respond(request, status)
 
     def pull(self):
         """Hands waiting requests on to the disks, as many as they may have, up to a barrier and as far as credit reaches."""
@@ -237,8 +242,10 @@ class BlockRing(Timer):
     def hand_on(self, request):
         """Gives the pieces of a request to the disks; False, with none given, if it is refused."""
         extents = self.allowed(request)
-        if len(extents) == 0 or request.size == 0 or not self.is_memory(request):
-            return False
+        if len(extents) == 0:
+            return self.domain.refusals.because('sectors of a disk that the domain may not access so')
+        if request.size == 0 or not self.is_memory(request):
+            return self.domain.refusals.because('a segment of the block ring that is empty, or not in memory of the domain')
         sector = request.sector         # of the first extent, where the segment begins
         for segment in request.segments:
             count = segment & SECTORS_OF_SEGMENT

@@ -123,6 +123,7 @@ class Interface(Timer):
         """An index of requests as the guest has it; -1 for one that cannot be."""
         producer = self.memory.read32(self.indices + offset)
         if producer >= ENTRIES or (producer - responses) & (ENTRIES - 1) < (consumer - responses) & (ENTRIES - 1):
+            self.domain.refusals.because('an index of a network ring out of range, or over requests that have no response yet')
             return -1
         return producer
 
@@ -154,6 +155,7 @@ class Interface(Timer):
             self.receive_consumer = (self.receive_consumer + 1) & (ENTRIES - 1)
             self.domain.paging.work += REQUEST_WORK
             if not self.take_page(id, entry):
+                self.domain.refusals.because('a page for a packet that is not mapped so, or that something else refers to')
                 self.respond_receive(id, 0, BAD_PAGE)
         if len(self.buffers) > before:
             self.domain.paging.flush()
