@@ -27,6 +27,10 @@ void file_close(struct file *file)
         return;
     if (file->kind == FILE_PIPE_READ || file->kind == FILE_PIPE_WRITE)
         pipe_close(file->pipe, file->kind == FILE_PIPE_WRITE);
+    else if (file->kind == FILE_LISTENER)
+        tcp_stop_listening(file->listener);
+    else if (file->kind == FILE_CONNECTION)
+        tcp_close(file->connection);
     file->kind = FILE_UNUSED;
 }
 
@@ -53,6 +57,8 @@ int file_read(struct file *file, u8 *to, u32 size)
         memcpy(to, file->data + file->offset, size);
         file->offset += size;
         return size;
+    case FILE_CONNECTION:
+        return tcp_read(file->connection, to, size);
     case FILE_DISK:
         done = disk_read(file->inode, file->offset, to, size);
         file->offset += done > 0 ? done : 0;
@@ -72,6 +78,8 @@ int file_write(struct file *file, const u8 *from, u32 size)
         return size;
     case FILE_PIPE_WRITE:
         return pipe_write(file->pipe, from, size);
+    case FILE_CONNECTION:
+        return tcp_write(file->connection, from, size);
     case FILE_DISK:
         if (!file->may_write)
             return -EBADF;

@@ -123,7 +123,7 @@ int signal_return(struct trap_frame *frame);
 void system_call(struct trap_frame *frame);     /* system_call.c */
 
 /* file.c, pipe.c, archive.c, console.c: what a file descriptor stands for */
-enum file_kind { FILE_UNUSED, FILE_CONSOLE, FILE_ARCHIVE, FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_DISK };
+enum file_kind { FILE_UNUSED, FILE_CONSOLE, FILE_ARCHIVE, FILE_PIPE_READ, FILE_PIPE_WRITE, FILE_DISK, FILE_LISTENER, FILE_CONNECTION };
 struct file {
     enum file_kind kind;
     u32 references, offset, size;
@@ -131,6 +131,8 @@ struct file {
     struct pipe *pipe;
     u32 inode;                                  /* FILE_DISK */
     int may_write;
+    struct listener *listener;                  /* FILE_LISTENER */
+    struct connection *connection;              /* FILE_CONNECTION */
 };
 struct file *file_new(enum file_kind kind);
 void file_share(struct file *file);
@@ -170,6 +172,19 @@ int disk_remove(const char *path);
 int disk_make_directory(const char *path);
 int disk_list(const char *path, u32 index, struct list_entry *entry);
 int disk_sync(void);
+
+/* network.c, tcp.c */
+void network_start(const char *address);        /* NULL for the usual one */
+int network_is_there(void);
+void network_tick(void);
+struct listener;
+struct connection;
+int tcp_listen(u32 port, struct listener **listener);
+void tcp_stop_listening(struct listener *listener);
+int tcp_accept(struct listener *listener, struct connection **connection);
+int tcp_read(struct connection *connection, u8 *to, u32 size);
+int tcp_write(struct connection *connection, const u8 *from, u32 size);
+void tcp_close(struct connection *connection);
 
 /* micro.c */
 void micro_run(const char *what) __attribute__((noreturn));

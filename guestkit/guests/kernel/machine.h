@@ -55,6 +55,7 @@ struct boot {
     const u8 *archive;
     u32 archive_size;
     char command_line[1024];
+    u32 number;                                 /* of the domain, 0 on a machine of its own */
 };
 extern struct boot boot;
 extern const char machine_name[];
@@ -102,6 +103,11 @@ struct disk_request {
 u32 machine_disk_sectors(void);                                         /* 0 for no disk */
 void machine_disk_begin(struct disk_request *request);
 void disk_done(struct disk_request *request, int failed);               /* disk.c */
+
+/* The network: whole Ethernet frames without their check sequences. Those that come are given to network_input(), within machine_interrupt(). */
+int machine_network_start(u8 address[6]);                               /* 0 if there is none; else our Ethernet address */
+void machine_network_send(const void *frame, u32 size);                 /* it may be lost */
+void network_input(const u8 *frame, u32 size);                          /* network.c */
 
 /* Operations for the `micro=NAME:COUNT` command line, which measures the back end itself; ended by a NULL name. */
 struct micro {

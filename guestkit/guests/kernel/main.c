@@ -32,12 +32,14 @@ static u32 split(char *line, char **words)
     }
 }
 
-/* `init=PATH` makes PATH the first process, with the words after it as its arguments; `micro=NAME:COUNT` measures the machine instead.
+/* `init=PATH` makes PATH the first process, with the words after it as its arguments; `micro=NAME:COUNT` measures the machine instead; `ip=ADDRESS` is
+ * for the network.
  * Without either /bin/init runs, and gets all words. */
 void kernel_main(void)
 {
     static char *words[WORDS + 1] = { "/bin/init" };
     u32 first = 0, count;
+    const char *address = NULL, *micro = NULL;
 
     memory_start();
     machine_start();
@@ -45,13 +47,18 @@ void kernel_main(void)
     count = split(boot.command_line, words + 1) + 1;
     for (u32 i = 1; i < count; i++) {
         if (strncmp(words[i], "micro=", 6) == 0)
-            micro_run(words[i] + 6);
+            micro = words[i] + 6;
+        if (strncmp(words[i], "ip=", 3) == 0)
+            address = words[i] + 3;
         if (strncmp(words[i], "init=", 5) == 0) {
             words[i] += 5;
             first = i;
             break;
         }
     }
+    network_start(address);
+    if (micro)
+        micro_run(micro);
     print("kernel: %s, %u KB of memory, %u KB free\n", machine_name, boot.pages * (PAGE / 1024), pages_free() * (PAGE / 1024));
     if (boot.archive_size == 0)
         panic("no archive: give it as a module");

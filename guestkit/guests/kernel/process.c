@@ -127,6 +127,7 @@ void timer_tick(void)
             wake(p);
     }
     reschedule = 1;
+    network_tick();
 }
 
 void idle(void)

@@ -316,6 +316,42 @@ static int sys_halt(u32 status, u32 b, u32 c)
     machine_power_off(status & 0xff);
 }
 
+static int sys_listen(u32 port, u32 b, u32 c)
+{
+    struct file *file = file_new(FILE_UNUSED);
+    int error;
+
+    (void)b, (void)c;
+    if (!file)
+        return -EMFILE;
+    error = tcp_listen(port, &file->listener);
+    if (error)
+        return error;
+    file->kind = FILE_LISTENER;
+    return descriptor(file);
+}
+
+static int sys_accept(u32 fd, u32 b, u32 c)
+{
+    struct file *listener = file_of(fd), *file;
+    struct connection *connection;
+    int error;
+
+    (void)b, (void)c;
+    if (!listener || listener->kind != FILE_LISTENER)
+        return -EBADF;
+    error = tcp_accept(listener->listener, &connection);
+    if (error)
+        return error;
+    file = file_new(FILE_CONNECTION);
+    if (!file) {
+        tcp_close(connection);
+        return -EMFILE;
+    }
+    file->connection = connection;
+    return descriptor(file);
+}
+
 static int (*const calls[SYSTEM_CALLS])(u32, u32, u32) = {
     [SYS_EXIT] = sys_exit, [SYS_FORK] = sys_fork, [SYS_EXEC] = sys_exec, [SYS_WAIT] = sys_wait, [SYS_READ] = sys_read,
     [SYS_WRITE] = sys_write, [SYS_OPEN] = sys_open, [SYS_CLOSE] = sys_close, [SYS_DUP] = sys_dup, [SYS_PIPE] = sys_pipe,
@@ -323,6 +359,7 @@ static int (*const calls[SYSTEM_CALLS])(u32, u32, u32) = {
     [SYS_SIGNAL] = sys_signal, [SYS_SIGRETURN] = sys_sigreturn, [SYS_KILL] = sys_kill, [SYS_GETPID] = sys_getpid,
     [SYS_CLOCK] = sys_clock, [SYS_SLEEP] = sys_sleep, [SYS_YIELD] = sys_yield, [SYS_LIST] = sys_list, [SYS_HALT] = sys_halt,
     [SYS_REMOVE] = sys_remove, [SYS_MAKE_DIRECTORY] = sys_make_directory, [SYS_SYNC] = sys_sync,
+    [SYS_LISTEN] = sys_listen, [SYS_ACCEPT] = sys_accept,
 };
 
 void system_call(struct trap_frame *frame)

@@ -29,7 +29,9 @@
 #define SYS_REMOVE 23           /* (path): a file of the disk */
 #define SYS_MAKE_DIRECTORY 24   /* (path) */
 #define SYS_SYNC 25             /* (): what was written is on the disk */
-#define SYSTEM_CALLS 26
+#define SYS_LISTEN 26           /* (port) -> fd, for connections by TCP */
+#define SYS_ACCEPT 27           /* (fd) -> fd of the next connection */
+#define SYSTEM_CALLS 28
 
 #define OPEN_WRITE 1            /* flags of SYS_OPEN */
 #define OPEN_CREATE 2
@@ -49,6 +51,7 @@
 #define EFAULT 14
 #define EBUSY 16
 #define EEXIST 17
+#define ENODEV 19
 #define ENOTDIR 20
 #define EISDIR 21
 #define EINVAL 22

@@ -45,6 +45,15 @@ void print(const char *text, ...)
     va_end(arguments);
 }
 
+void print_on(int fd, const char *text, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, text);
+    print_to(fd, text, arguments);
+    va_end(arguments);
+}
+
 void complain(const char *text, ...)
 {
     va_list arguments;
@@ -76,6 +85,7 @@ const char *error_text(int error)
     case EIO: return "the disk cannot be read or written";
     case EBUSY: return "in use";
     case EEXIST: return "exists";
+    case ENODEV: return "there is no network; run with --net user";
     case ENOTDIR: return "no directory";
     case EISDIR: return "a directory";
     case ENOSPC: return "the disk is full";

@@ -37,6 +37,8 @@ static inline int list(int index, struct list_entry *entry) { return system_call
 static inline int list_directory(const char *path, int index, struct list_entry *entry) { return system_call(SYS_LIST, index, (u32)entry, (u32)path); }
 static inline int remove(const char *path) { return system_call(SYS_REMOVE, (u32)path, 0, 0); }
 static inline int make_directory(const char *path) { return system_call(SYS_MAKE_DIRECTORY, (u32)path, 0, 0); }
+static inline int listen(u32 port) { return system_call(SYS_LISTEN, port, 0, 0); }
+static inline int accept(int fd) { return system_call(SYS_ACCEPT, fd, 0, 0); }
 static inline int sync(void) { return system_call(SYS_SYNC, 0, 0, 0); }
 static inline int halt(int status) { return system_call(SYS_HALT, status, 0, 0); }
 
@@ -48,6 +50,7 @@ typedef void (*handler)(int number, u32 address);
 int signal(int number, handler handler);
 u64 clock(void);                                        /* nanoseconds */
 void print(const char *text, ...);                      /* as in lib/format.h */
+void print_on(int fd, const char *text, ...);
 void complain(const char *text, ...);                   /* to standard error */
 void fail(const char *text, ...) __attribute__((noreturn));
 int write_all(int fd, const void *data, u32 size);      /* 0, or an error */

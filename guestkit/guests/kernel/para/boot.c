@@ -22,6 +22,7 @@ void para_main(struct start_info *info)
     start_info = info;
     shared_info = info->shared_info;
     boot.pages = info->nr_pages;
+    boot.number = info->dom_id;
     boot.reserved[0] = (struct page_range){ 0, PAGE_NUMBER(PAGE_UP(kernel_end)) };
     boot.reserved[1] = (struct page_range){ PAGE_NUMBER(info), boot.pages };
     if (info->mod_len > 0) {
@@ -38,7 +39,8 @@ void machine_start(void)
     paging_start();
     traps_start();
     block_start();
-    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD | EVENT_BLOCK;
+    network_map();
+    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD | EVENT_BLOCK | EVENT_NETWORK;
 }
 
 void machine_switch(u32 *directory, void *stack_top)

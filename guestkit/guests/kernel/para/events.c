@@ -25,6 +25,8 @@ void machine_interrupt(u32 vector)
         keyboard_interrupt();
     if (events & EVENT_BLOCK)
         block_interrupt();
+    if (events & EVENT_NETWORK)
+        network_interrupt();
 }
 
 /* The timer comes by itself while the domain runs; for a sleep it is set. The master bit is clear, so no event can come before the

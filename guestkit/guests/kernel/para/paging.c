@@ -63,6 +63,20 @@ void *paging_map_shared(u32 frame)
     return page;
 }
 
+u32 paging_entry_frame(void *page)
+{
+    u32 *entry = linear_entry(page);
+
+    return machine_frame((void *)PAGE_DOWN(entry)) + (u32)entry % PAGE;
+}
+
+/* Looks again where a page is. */
+void *paging_exchange(void *page)
+{
+    frames[PAGE_NUMBER(page)] = *linear_entry(page) & ~ENTRY_FLAGS;
+    return page;
+}
+
 static void make_read_only(void *page)
 {
     u32 *entry = linear_entry(page);

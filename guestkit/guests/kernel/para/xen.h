@@ -17,10 +17,12 @@
 #define XEN_SET_GDT 3           /* (frame numbers *, entries) */
 #define XEN_STACK_SWITCH 4      /* (ss, esp): where entries from ring 3 build their frames */
 #define XEN_SET_CALLBACKS 5     /* (event cs, event eip, failsafe cs, failsafe eip) */
+#define XEN_NET_UPDATE 6        /* (): there are requests in network rings */
 #define XEN_FPU_TASKSWITCH 7    /* (): the next floating-point instruction traps */
 #define XEN_YIELD 8             /* (): sleeps until there is an event that is not masked, whatever the master bit says */
 #define XEN_EXIT 9              /* () */
 #define XEN_UPDATE_DESCRIPTOR 15        /* (machine address, low word, high word) */
+#define XEN_NETWORK_OP 11       /* (struct *), of the privileged domain: rules and counters of the network */
 #define XEN_BLOCK_IO_OP 12       /* (): there are requests in the block ring */
 #define XEN_SET_FAST_TRAP 16    /* (vector) */
 #define XEN_MULTICALL 18        /* (struct multicall_entry *, count) */
@@ -63,6 +65,7 @@
 #define EVENT_TIMER 0x02u
 #define EVENT_DIE 0x04u
 #define EVENT_DEBUG 0x08u
+#define EVENT_NETWORK 0x10u      /* responses in a network ring */
 #define EVENT_KEYBOARD 0x20u
 #define EVENT_CHANNEL 0x80u              /* 1.2: an event channel was sent through, or closed by the other end */
 #define EVENTS_MASTER 0x80000000u       /* of events_mask: clear, no event is delivered */
@@ -103,7 +106,7 @@ struct shared_info {
     volatile xen_s64 wc_timestamp;
     volatile xen_u64 domain_time;       /* as system_time, while the domain runs */
     volatile xen_u64 wall_timeout, domain_timeout;      /* a timer event is sent then; 0 for none */
-    struct {
+    volatile struct {
         xen_u32 tx_req_prod, tx_resp_prod, tx_event, rx_req_prod, rx_resp_prod, rx_event;
     } net_idx[8];
     xen_u32 execution_context[17];
@@ -161,6 +164,37 @@ struct block_ring {
         struct block_request request;
         struct block_response response;
     } entries[BLOCK_ENTRIES];
+};
+
+/* The two rings of a network interface, one page at machine address net_rings[i]; their indices, from 0 to 255 and round, are in shared_info. An event comes
+ * when the producer of responses comes to tx_event or rx_event. A packet is received into a page of its own: the request names the page-table entry that
+ * maps a page, which is taken away until a packet comes, and replaced by the one that holds it. */
+#define NETWORK_ENTRIES 256
+#define NETWORK_OK 0
+#define NETWORK_BAD_PAGE 1
+#define NETWORK_DROPPED 2
+
+struct network_ring {
+    union {
+        struct {
+            unsigned short id, size;
+            xen_u32 packet;             /* its machine address; it lies in one page */
+        } request;
+        struct {
+            unsigned short id;
+            unsigned char status;
+        } response;
+    } transmit[NETWORK_ENTRIES];
+    union {
+        struct {
+            unsigned short id;
+            xen_u32 entry;              /* the machine address of a page-table entry */
+        } request;
+        struct {
+            unsigned short id, size;
+            unsigned char status, offset;       /* of the packet in its page */
+        } response;
+    } receive[NETWORK_ENTRIES];
 };
 
 struct block_devices {
