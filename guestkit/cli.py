@@ -1,4 +1,5 @@
 """The command line: guestkit run, dom, linux, build, symbols, bench, popek-goldberg."""
+"""The command line: guestkit run, linux, build, mkfs, symbols, bench, popek-goldberg."""
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ guestkit runs operating systems on a machine of your own: bare, or as domains of
   guestkit linux            boots Debian's own Linux, as downloaded, to a shell
   guestkit build [FILE]     builds the guests that come with it, or your own C or assembly file
   guestkit abi              says where the header of the paravirtual interface is, for your own guests
+  guestkit mkfs IMAGE [DIR] makes a disk with a file system for the guests that come with it
   guestkit symbols IMAGE    writes the functions of a Linux kernel by address, for run --symbols
   guestkit bench            measures what each way to run a kernel costs
   guestkit popek-goldberg   shows which instructions betray a hypervisor to a program, or the lack of one
@@ -49,6 +51,9 @@ def command(words):
     if name == 'abi':
         from guestkit.abi import abi
         return abi(words)
+    if name == 'mkfs':
+        from guestkit.mkfs import mkfs
+        return mkfs(words)
     if name == 'linux':
         from guestkit.linux.command import linux
         return linux(words)

@@ -62,7 +62,7 @@ class Guest:
     """What a domain is made from. `image` and `modules` are paths or bytes; without an image it boots from its disks, by SeaBIOS; `memory` is bytes or a text like '32M'.
 
     `mode` is native, para or full; `mmu` is vtlb or ept; `interface` is the Xen that a para kernel is for, 1.0 or 1.2; `at` is where a flat image is loaded and started; `disks` are values of --disk, such as
-    'disk.img,snapshot'.
+    'disk.img,snapshot', and `networks` values of --net, such as 'user' or 'domains'.
     """
     image: object
     mode: str = 'native'
@@ -74,6 +74,7 @@ class Guest:
     copies: int = 1
     disks: tuple = ()
     interface: str = None
+    networks: tuple = ()
 
     def words(self, directory):
         """The words of the command line for it; images that are bytes are put into the directory."""
@@ -91,6 +92,8 @@ class Guest:
             words += ['--module', place(module, directory)]
         for value in self.disks:
             words += ['--disk', os.fspath(value)]
+        for value in self.networks:
+            words += ['--net', value]
         return words
 
 
@@ -181,9 +184,9 @@ class Machine:
     other; one thread at a time can run any of them.
     """
 
-    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, disks=(), interface=None, cpu=None,
+    def __init__(self, image, *, mode='native', mmu=None, memory='32M', append='', modules=(), at=None, copies=1, disks=(), interface=None, networks=(), cpu=None,
                  realtime=False, symbols=None, check_frames=None, on_output=None):
-        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies, tuple(disks), interface)], cpu, realtime, symbols, check_frames, on_output)
+        self._open([Guest(image, mode, mmu, memory, append, tuple(modules), at, copies, tuple(disks), interface, tuple(networks))], cpu, realtime, symbols, check_frames, on_output)
 
     @classmethod
     def of(cls, *guests, cpu=None, realtime=False, symbols=None, check_frames=None, on_output=None):

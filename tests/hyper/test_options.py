@@ -111,3 +111,23 @@ def test_bad_input_says_what_and_how_to_mend_it():
 def test_nothing_at_all_asks_for_an_image():
     with pytest.raises(UserError):
         parse([])
+
+
+def test_interfaces_of_a_paravirtual_domain():
+    domain = parse('k --mode para --net user,forward=tcp:8080-80,forward=udp:7-7 --net domains,rate=1M,norules'.split()).domains[0]
+    assert [(chosen.kind, chosen.rate, chosen.rules) for chosen in domain.interfaces] == [('user', 0, True), ('domains', MB, False)]
+    assert [(f.is_udp, f.host_port, f.guest_port) for f in domain.forwards] == [(False, 8080, 80), (True, 7, 7)]
+    assert not parse('k --mode para --net domains'.split()).realtime and parse('k --mode para --net user'.split()).realtime
+    for words in ('user,forward=tcp:80', 'user,forward=tcp:0-80', 'user,forward=sctp:1-2', 'user,forward=tcp:1-65536', 'domains,forward=tcp:1-2', 'user,what'):
+        refused('k --mode para --net ' + words, '--net')
+    refused('k --net domains', 'para')
+    refused('k --mode full --net user,rate=1M', 'rate=')
+    refused('k --mode para --copies 2 --net user,forward=tcp:1-2', '--copies 1')
+    refused('k --mode para' + 9 * ' --net domains', '8 interfaces')
+
+
+def test_disks_of_a_paravirtual_domain():
+    assert parse('k --mode para --disk d,rate=2M'.split()).domains[0].disks[0].rate == 2 * MB
+    refused('k --mode para --disk d,virtio', 'virtio')
+    refused('k --mode para --disk d,rate=0', 'rate')
+    refused('k --mode full --disk d,rate=1M', 'para')

@@ -1,22 +1,32 @@
-/* `micro=NAME:COUNT` or `micro=NAME:COUNT:ROUNDS`: does one thing of the back end COUNT times, in each of some rounds, and switches the
+/* `micro=NAME:COUNT` or `micro=NAME:COUNT:ROUNDS`: does one thing of the back end, or of its devices, COUNT times, in each of some rounds, and switches the
  * machine off. What it costs is to be measured from outside, too, from line to line: the kernel's own clock does not see a hypervisor's
  * time. */
 
 #include "kernel.h"
 
+/* The last one, without a name, if it is not there. */
+static const struct micro *find(const struct micro *micro, const char *name, u32 length)
+{
+    while (micro->name && (strlen(micro->name) != length || strncmp(micro->name, name, length)))
+        micro++;
+    return micro;
+}
+
 void micro_run(const char *what)
 {
-    const struct micro *micro;
     const char *colon = strchr(what, ':');
     u32 length = colon ? (u32)(colon - what) : strlen(what), count = colon ? parse_number(colon + 1) : 1000;
     u32 rounds = colon && strchr(colon + 1, ':') ? parse_number(strchr(colon + 1, ':') + 1) : 1;
 
-    for (micro = machine_micros; micro->name; micro++)
-        if (strlen(micro->name) == length && strncmp(micro->name, what, length) == 0)
-            break;
+    const struct micro *micro = find(machine_micros, what, length);
+
+    if (!micro->name)
+        micro = find(device_micros, what, length);
     if (!micro->name) {
         print("kernel: micro=%s: not known; there are:", what);
         for (micro = machine_micros; micro->name; micro++)
+            print(" %s", micro->name);
+        for (micro = device_micros; micro->name; micro++)
             print(" %s", micro->name);
         print("\n");
         machine_power_off(1);

@@ -10,10 +10,11 @@
 #define ARP_REPLY 2
 #define ECHO_REQUEST 8
 #define ECHO_PORT 7
+#define PROBE_PORT 7007
 #define DEFAULT_ADDRESS 0x0a00020f              /* 10.0.2.15, and on from there for further domains */
 #define TIME_TO_LIVE 64
 
-u32 network_address;
+u32 network_address, network_probes_returned;
 static u8 ethernet[6], frame[ETHERNET_HEADER + 1500];
 static int started;
 
@@ -128,15 +129,31 @@ static void icmp_input(const struct peer *from, const u8 *data, u32 size)
     ip_send(from, PROTOCOL_ICMP, size);
 }
 
+void network_probe(const struct peer *to, u32 size)
+{
+    u8 *packet = ip_packet();
+
+    put16(packet, PROBE_PORT);
+    put16(packet + 2, ECHO_PORT);
+    put16(packet + 4, 8 + size);
+    put16(packet + 6, 0);                       /* no checksum */
+    memset(packet + 8, 0x55, size);
+    ip_send(to, PROTOCOL_UDP, 8 + size);
+}
+
 static void udp_input(const struct peer *from, const u8 *data, u32 size)
 {
     u8 *reply = ip_packet();
     u32 length = size >= 8 ? get16(data + 4) : 0;
     u16 sum;
 
-    if (length < 8 || length > size || get16(data + 2) != ECHO_PORT)
+    if (length < 8 || length > size)
         return;
     if (get16(data + 6) && checksum(data, length, pseudo_sum(from->address, PROTOCOL_UDP, length)))
+        return;
+    if (get16(data + 2) == PROBE_PORT)
+        network_probes_returned++;
+    if (get16(data + 2) != ECHO_PORT)
         return;
     memcpy(reply, data, length);
     put16(reply, ECHO_PORT);

@@ -27,6 +27,8 @@ u16 checksum(const u8 *data, u32 size, u32 sum);                /* of the Intern
 u32 pseudo_sum(u32 other, u32 protocol, u32 size);              /* what UDP's and TCP's begin with */
 u8 *ip_packet(void);                            /* where the data of a packet to send are built */
 void ip_send(const struct peer *to, u32 protocol, u32 size);    /* sends what was built there */
+extern u32 network_probes_returned;
+void network_probe(const struct peer *to, u32 size);            /* sends a datagram of so many bytes to the echo service of another */
 void tcp_input(const struct peer *from, const u8 *data, u32 size);
 void tcp_tick(void);
 
