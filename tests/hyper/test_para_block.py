@@ -5,6 +5,7 @@ import pytest
 
 from hyper.board.disk import Disk, DiskError, Drive
 from hyper.board.fittings import Fittings
+from hyper.options import ETHERNET_ADDRESS
 from hyper.vmm.para.block.disks import GATHER_TIME, POSITION_TIME
 from hyper.vmm.para.credit import Credit
 from hyper.vmm.para.layout import EINVAL, EVENT_BLOCK, FRAME
@@ -40,7 +41,7 @@ class Rig(object):
     """Domains with a disk each, that are not run: this is the driver of one."""
 
     def __init__(self, domains=1, read_only=False, rate=0, **options):
-        self.bench = Bench(domains, fittings=Fittings([Drive(MemoryDisk(read_only), 'ide', rate)], None), **options)
+        self.bench = Bench(domains, fittings=Fittings([Drive(MemoryDisk(read_only), 'ide', rate)], None, ETHERNET_ADDRESS, None, False), **options)
         self.domains = self.bench.hypervisor.domains
         self.disk = self.domains[0].block.disks[0].extents[0].disk.disk
         self.clock = self.bench.hypervisor.clock
