@@ -15,9 +15,11 @@ void timer_interrupt(void);
 void serial_start(void);                        /* serial.c: UART */
 void serial_start_input(void);
 void serial_interrupt(void);
+void disk_interrupt(void);                      /* disk.c */
 
 #define LINE_TIMER 0
 #define LINE_SERIAL 4
+#define LINE_DISK 14
 
 /* HLT with interrupts on, until one has been handled. STI lets the first one in after the next instruction, so none is missed. */
 static inline void wait_for_interrupt(void)

@@ -25,13 +25,13 @@ void interrupts_start(void)
     out8(SLAVE + DATA, CASCADE);
     out8(SLAVE + DATA, PC_MODE);
     interrupts_enable(CASCADE);
-    out8(SLAVE + DATA, masked >> 8);
 }
 
 void interrupts_enable(u32 line)
 {
     masked &= ~(1 << line);
     out8(MASTER + DATA, masked);
+    out8(SLAVE + DATA, masked >> 8);
 }
 
 void machine_interrupt(u32 vector)
@@ -43,9 +43,13 @@ void machine_interrupt(u32 vector)
         if (!(in8(MASTER) & 1 << SPURIOUS))
             return;
     }
+    if (line >= 8)
+        out8(SLAVE, END_OF_INTERRUPT);
     out8(MASTER, END_OF_INTERRUPT);
     if (line == LINE_TIMER)
         timer_interrupt();
     else if (line == LINE_SERIAL)
         serial_interrupt();
+    else if (line == LINE_DISK)
+        disk_interrupt();
 }
