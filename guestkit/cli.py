@@ -1,5 +1,4 @@
-"""The command line: guestkit run, dom, linux, build, symbols, bench, popek-goldberg."""
-"""The command line: guestkit run, linux, build, mkfs, symbols, bench, popek-goldberg."""
+"""The command line: guestkit run, dom, linux, build, mkfs, symbols, bench, popek-goldberg."""
 import os
 import signal
 import sys
