@@ -61,7 +61,7 @@ class Rig(object):
         return self.bench.call(BLOCK_IO_OP)
 
     def buffer(self, page, sectors, domain=0):
-        return (self.domains[domain].first_frame + page) * FRAME | sectors
+        return self.domains[domain].page_frames[page] * FRAME | sectors
 
     def pass_time(self, time=1000000000):
         """Until nothing is due within so many ns."""
@@ -92,7 +92,7 @@ class Rig(object):
         return status
 
     def words(self, page, count, domain=0):
-        at = (self.domains[domain].first_frame + page) * FRAME
+        at = self.domains[domain].page_frames[page] * FRAME
         return [self.memory.read32(at + 4 * k) for k in range(count)]
 
     def write(self, page, data):
@@ -218,7 +218,7 @@ def test_probes_tell_of_virtual_disks_and_of_no_physical_ones(rig):
 def bad_requests(rig):
     """What must be refused: (operation, sector, segments, device)."""
     good = rig.buffer(10, 1)
-    foreign = rig.domains[1].first_frame * FRAME | 1
+    foreign = rig.domains[1].page_frames[0] * FRAME | 1
     return [(READ, SECTORS, [good], VIRTUAL), (READ, SECTORS - 1, [rig.buffer(10, 2)], VIRTUAL), (READ, 0xffffffff, [good], VIRTUAL),
             (READ, 0, [], VIRTUAL), (READ, 0, [rig.buffer(10, 0)], VIRTUAL), (READ, 0, [good] * 13, VIRTUAL), (READ, 0, [good], VIRTUAL | 1),
             (READ, 0, [good], PHYSICAL), (READ, 0, [good], 0x2000), (READ, 0, [good], 0), (READ, 0, [foreign], VIRTUAL), (WRITE, 0, [foreign], VIRTUAL),
@@ -302,7 +302,7 @@ def test_the_privileged_domain_makes_virtual_disks_of_extents(privileged):
     rig.write(20, virtual_disk(1, 1, 5, [(PHYSICAL, 1000, 10), (PHYSICAL, 50, 6)]))
     assert rig.do(CREATE, 0, [rig.buffer(20, 1)]) == 0
     assert rig.do(READ, 8, [rig.buffer(10, 4, 1)], VIRTUAL | 5, domain=1) == 0
-    assert [rig.memory.read32(rig.domains[1].first_frame * FRAME + 10 * FRAME + 512 * k) for k in range(4)] == [1008, 1009, 50, 51]
+    assert [rig.memory.read32(rig.domains[1].page_frames[10] * FRAME + 512 * k) for k in range(4)] == [1008, 1009, 50, 51]
     assert rig.do(READ, 13, [rig.buffer(10, 4, 1)], VIRTUAL | 5, domain=1) == 1
     assert rig.do(PROBE_ALL, 0, [rig.buffer(10, 2)]) == 0 and rig.words(10, 1) == [3]
     assert rig.do(DELETE, 0, [rig.buffer(20, 1)]) == 0 and rig.do(DELETE, 0, [rig.buffer(20, 1)]) == 1

@@ -61,7 +61,7 @@ class Rig(object):
         self.memory.write32(self.domains[domain].shared_frame * FRAME + INDICES + offset, value)
 
     def machine(self, domain, page):
-        return (self.domains[domain].first_frame + page) * FRAME
+        return self.domains[domain].page_frames[page] * FRAME
 
     def push(self, domain):
         self.bench.domain = self.domains[domain]
