@@ -178,7 +178,9 @@ void times(void)
     IS(info->time_version1, info->time_version2);
 #endif
     ran = info->times.domain_time;
-    info->times.domain_timeout = ran + 100000;
+    info->times.domain_timeout = ran + 5000;
+    info->events = XEN_EVENT_TIMER;
+    sleep();                                                            /* it need not, but a timeout that was set is seen */
     info->events = 0;
     while (!(info->events & XEN_EVENT_TIMER))                           /* it passes while the domain runs */
         call(XEN_FPU_TASKSWITCH, 0, 0, 0);
