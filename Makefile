@@ -17,7 +17,7 @@ ENGINES := untranslated,O2,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
 
-.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) oracle fuzz memtest bench bench-peers bench-linux dist clean help
+.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) oracle fuzz fuzz-hypercalls memtest bench bench-peers bench-linux dist clean help
 
 all: demo                       ## sets up, translates, builds the guests and runs the demonstration
 
@@ -93,6 +93,7 @@ test-guestkit: bin/libhyper.so guests $(VENV3)/.ready   ## guestkit and whole gu
 
 COUNT := 1000000
 INSTRUCTIONS := 10000000
+CALLS := 10000000
 SEED := 1
 
 oracle: bin/libhyper.so $(VENV3)/.ready         ## random snippets of each kind, a million, compared with the host's processor; COUNT=, SEED=
@@ -101,6 +102,9 @@ oracle: bin/libhyper.so $(VENV3)/.ready         ## random snippets of each kind,
 fuzz: bin/libhyper.so $(VENV3)/.ready           ## random code in every mode, ten million instructions, and garbage for every device; INSTRUCTIONS=, SEED=
 	@$(PY3) -m tests.fuzz --instructions $(INSTRUCTIONS) --seed $(SEED)
 	@$(PY3) -m tests.fuzz.devices --seed $(SEED)
+
+fuzz-hypercalls: bin/libhyper.so $(VENV3)/.ready        ## ten million random hypercalls, all counts of frames checked again and again; CALLS=, SEED=
+	@$(PY3) -m tests.fuzz.hypercalls --calls $(CALLS) --seed $(SEED)
 
 memtest: bin/hyper $(VENV3)/.ready              ## a whole pass of Debian's memtest86+, some minutes
 	@WHOLE_PASS=1 $(PY3) -m pytest -q -p no:cacheprovider tests/guestkit/test_debian.py -k whole_pass

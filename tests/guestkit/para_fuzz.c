@@ -7,13 +7,19 @@
 #define PAGES 32                /* of the arena that the calls are mostly about */
 #define CALLS 24
 
-enum { SET_TRAP_TABLE, PT_UPDATE, CONSOLE_WRITE, SET_GDT, STACK_SWITCH, SET_CALLBACKS, YIELD = 8, EXIT, SET_DEBUGREG = 13, GET_DEBUGREG, UPDATE_DESCRIPTOR,
-       SET_FAST_TRAP, DOM_MEM_OP, MULTICALL, UPDATE_VA_MAPPING = 20 };
+enum { SET_TRAP_TABLE, PT_UPDATE, CONSOLE_WRITE, SET_GDT, STACK_SWITCH, SET_CALLBACKS, SET_DEBUGREG = XEN_SET_DEBUGREG, GET_DEBUGREG = XEN_GET_DEBUGREG,
+       UPDATE_DESCRIPTOR = XEN_UPDATE_DESCRIPTOR, DOM_MEM_OP = XEN_DOM_MEM_OP, MULTICALL = XEN_MULTICALL, UPDATE_VA_MAPPING = XEN_UPDATE_VA_MAPPING,
+#ifdef XEN_1_2
+       YIELD = XEN_SCHED_OP, EXIT = YIELD };
+#else
+       YIELD = XEN_YIELD, EXIT = XEN_EXIT };
+#endif
 
 static u8 arena[PAGES][PAGE] __attribute__((aligned(4096)));
 u8 stack[2 * PAGE] __attribute__((aligned(4096)));
 static u8 handler_stack[2 * PAGE] __attribute__((aligned(4096)));
-static u32 state, calls, count, done;
+static u32 state, count, done, restored;        /* restored: `recovered` when that was last */
+u32 calls;                      /* so many were made; who looks from outside finds it by its symbol */
 u32 recovered;
 static const u32 *table;        /* page table of all pages */
 static u32 base;                /* the first of them */
@@ -59,7 +65,11 @@ static u32 frame(void)
     case 1: return random() >> 12;
     case 2: return table[((u32)table - base) / PAGE] >> 12;     /* the page table's own */
     case 3: return table[(start_info->page_directory - base) / PAGE] >> 12;
+#ifdef XEN_1_2
+    case 4: return start_info->shared_info >> 12;
+#else
     case 4: return table[(start_info->shared_info - base) / PAGE] >> 12;
+#endif
     default: return table[(page() - base) / PAGE] >> 12;
     }
 }
@@ -182,23 +192,30 @@ static void restore(void)
     hypercall(STACK_SWITCH, 0x821, (u32)handler_stack + sizeof handler_stack, 0, 0);
     hypercall(SET_CALLBACKS, 0x819, (u32)recover, 0x819, (u32)recover);
     hypercall(UPDATE_VA_MAPPING, (u32)arena[0] / PAGE, first_entry, 1, 0);
+    restored = recovered;
 }
 
 void loop(void) __attribute__((used));
 void loop(void)
 {
     while (calls < count) {
+        if (recovered != restored)
+            restore();
         u32 a[5], number = below(8) ? below(CALLS) : value();
 
         calls++;
-        if (number == EXIT || number == YIELD)
+        if (number == EXIT || number == YIELD) {
+            calls--;
             continue;
+        }
         fill(number, (u32 *)arena[0]);
         arguments(number, a);
         if (hypercall(number, a[0], a[1], a[2], a[3]) >= 0)
             done++;
-        restore();
-        *(volatile u32 *)(page() + below(PAGE / 4) * 4) += 1;
+        if (number == SET_TRAP_TABLE || number == STACK_SWITCH || number == SET_CALLBACKS || number == MULTICALL || recovered != restored)
+            restore();
+        if (below(4) == 0)
+            *(volatile u32 *)(page() + below(PAGE / 4) * 4) += 1;
     }
     print("\n%u calls, %u done, %u faults\n", calls, done, recovered);
     stop(0);
@@ -214,7 +231,7 @@ int main(const char *command_line)
         else
             *number = *number * 10 + *command_line - '0';
     state = state * 2654435769u + 1;
-    base = (u32)start_info->shared_info - start_info->pages * PAGE;
+    base = start_info->page_directory - (start_info->pages - 1) * PAGE;
     table = (const u32 *)(start_info->page_directory - PAGE);
     first_entry = table[((u32)arena - base) / PAGE];
     restore();

@@ -2,6 +2,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from conftest import ROOT
 
 
@@ -16,3 +18,11 @@ def test_garbage_for_every_device_harms_nothing():
                           timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('12 guests')
+
+
+@pytest.mark.parametrize('every, calls', [(1, 20000), (256, 200000)])
+def test_random_hypercalls_leave_every_invariant_intact(every, calls):
+    done = subprocess.run([sys.executable, '-m', 'tests.fuzz.hypercalls', '--calls', str(calls), '--check-frames', str(every)], cwd=ROOT, capture_output=True,
+                          text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) >= calls
