@@ -29,6 +29,8 @@ int hyper_read(int handle, int domain, int space, long address, char *buffer, in
 int hyper_write(int handle, int domain, int space, long address, char *buffer, int size);
 char *hyper_report(int handle);
 char *hyper_screen(int handle, int domain);
+int hyper_press(int handle, int domain, char *bytes, int size);
+int hyper_mouse(int handle, int domain, int right, int down, int buttons);
 int hyper_window(int handle, int domain, int columns, int lines);
 char *hyper_summary(int handle);
 void hyper_console(int handle, console_t out);

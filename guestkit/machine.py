@@ -134,6 +134,15 @@ class Domain:
         data = text.encode() if isinstance(text, str) else bytes(text)
         self.call('hyper_input', data, len(data))
 
+    def press(self, text):
+        """Types on the keyboard of its PC: text or bytes, by the keys of a US keyboard."""
+        data = text.encode('latin-1', 'replace') if isinstance(text, str) else bytes(text)
+        self.call('hyper_press', data, len(data))
+
+    def move_mouse(self, right, down, buttons=0):
+        """Moves the mouse of its PC by so many counts; bits 0 to 2 of `buttons` are left, right, middle."""
+        self.call('hyper_mouse', right, down, buttons)
+
     def set_window(self, columns, lines):
         """The size of the window that shows its console; a guest with a virtio console hears of it."""
         self.call('hyper_window', columns, lines)
@@ -290,6 +299,14 @@ class Machine:
     def type(self, text):
         """Console input for the first domain."""
         self.domains[0].type(text)
+
+    def press(self, text):
+        """Types on the keyboard of the first domain's PC."""
+        self.domains[0].press(text)
+
+    def move_mouse(self, right, down, buttons=0):
+        """Moves the mouse of the first domain's PC."""
+        self.domains[0].move_mouse(right, down, buttons)
 
     def screenshot(self, path=None):
         """What the first domain's screen shows, a PIL.Image, None if that is nothing; with `path` also a PNG file."""

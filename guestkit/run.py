@@ -40,6 +40,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --cdrom FILE              the same as --disk FILE,cdrom
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen and keyboard are the
                             console. With disks and neither kernel nor firmware it is SeaBIOS, from Debian's package: the machine boots from them
+  --keyboard serial|ps2     where what you type arrives: at the serial line (the default), or at the PC's keyboard
   --virtio-console          the console is a virtio one too (Linux: console=hvc0); keys go there once a driver opens it
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind

@@ -431,6 +431,38 @@ def hyper_report(handle):
         return lltype.nullptr(rffi.CCHARP.TO)
 
 
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP, rffi.INT], c_name='hyper_press')
+def hyper_press(handle, domain, bytes, size):
+    """Types characters on the keyboard of a domain's PC; returns 0."""
+    try:
+        run = find_domain(handle, domain)
+        count = rffi.cast(lltype.Signed, size)
+        result = FAILED
+        if run is not None and 0 <= count <= MOST_BYTES:
+            result = 0
+            if not run.session.press(rffi.cast(lltype.Signed, domain), rffi.charpsize2str(bytes, count)):
+                result = fail("the domain has no keyboard: it sees no PC")
+    except Exception:
+        result = fail("internal error in hyper_press")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.INT, rffi.INT], c_name='hyper_mouse')
+def hyper_mouse(handle, domain, right, down, buttons):
+    """Moves the mouse of a domain's PC by so many counts; bits 0 to 2 of `buttons` are left, right, middle. Returns 0."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            result = 0
+            if not run.session.move_mouse(rffi.cast(lltype.Signed, domain), rffi.cast(lltype.Signed, right), rffi.cast(lltype.Signed, down),
+                                          rffi.cast(lltype.Signed, buttons)):
+                result = fail("the domain has no mouse: it sees no PC")
+    except Exception:
+        result = fail("internal error in hyper_mouse")
+    return rffi.cast(rffi.INT, result)
+
+
 @entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.INT], c_name='hyper_window')
 def hyper_window(handle, domain, columns, lines):
     """The size of the window that shows a domain's console, for a guest that can be told; returns 0."""

@@ -26,6 +26,10 @@ ETHERNET_ADDRESS = '\x52\x54\x00\x12\x34\x56'   # locally administered; on a net
 
 SEABIOS = '/usr/share/seabios/bios.bin'     # of Debian's package seabios
 
+SERIAL = 'serial'
+PS2 = 'ps2'
+KEYBOARDS = [SERIAL, PS2]
+
 KB = 1 << 10
 MB = 1 << 20
 GB = 1 << 30
@@ -73,6 +77,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console. With disks and neither kernel nor firmware it is
                             /usr/share/seabios/bios.bin: the machine boots from them
+  --keyboard serial|ps2     where what you type arrives: at the serial line (the default), or at the PC's keyboard
   --virtio-console          the console is a virtio one too (Linux: console=hvc0); keys go there once a driver opens it
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
@@ -152,6 +157,7 @@ class DomainOptions(object):
         self.virtio_console = False
         self.interfaces = []            # of --mode para
         self.forwards = []
+        self.keyboard = SERIAL
         self.at = -1
         self.copies = 1
         self.name = ''                  # '' when not given
@@ -453,6 +459,8 @@ class Parser(object):
             parse_network(word, self.value(word), domain)
             if domain.network != DOMAINS:
                 self.options.realtime = True    # what answers is outside, and waits for nobody
+        elif word == '--keyboard':
+            domain.keyboard = parse_choice(word, self.value(word), KEYBOARDS)
         elif word == '--virtio-console':
             domain.virtio_console = True
         elif word == '--at':
@@ -539,6 +547,8 @@ class Parser(object):
     def check_disks(self, domain):
         if domain.network == TAP and domain.copies > 1:
             raise UserError("--net tap: %d copies cannot share one interface; give each --domain its own" % domain.copies)
+        if domain.keyboard == PS2 and domain.mode == PARA:
+            raise UserError("--keyboard ps2: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if domain.virtio_console and domain.mode == PARA:
             raise UserError("--virtio-console: a domain of --mode para has no PC; give it --mode full, or leave it out")
         if domain.network == DOMAINS and domain.mode != PARA:

@@ -15,7 +15,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, SEABIOS, TAP, parse
+from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, PS2, SEABIOS, TAP, parse
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -224,7 +224,7 @@ class Session(object):
         if domain.mode != PARA:
             video = VideoMemory()
             self.videos.append(video)
-        fittings = Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console)
+        fittings = Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console, domain.keyboard == PS2)
         if domain.mode == PARA:
             fittings.interfaces = [Wire(chosen.kind != DOMAINS, chosen.rate, chosen.rules) for chosen in domain.interfaces]
         return fittings
@@ -397,6 +397,21 @@ class Session(object):
         if self.hypervisor is None:
             return self.machine.pc
         return self.domain(number).devices()
+
+    def press(self, number, text):
+        """Types on the keyboard of a domain's PC; False if it has none."""
+        pc = self.pc(number)
+        if pc is None:
+            return False
+        pc.keyboard.type(text)
+        return True
+
+    def move_mouse(self, number, right, down, buttons):
+        pc = self.pc(number)
+        if pc is None:
+            return False
+        pc.keyboard.move_mouse(right, down, buttons)
+        return True
 
     def set_window(self, number, columns, lines):
         pc = self.pc(number)

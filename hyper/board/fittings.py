@@ -21,19 +21,20 @@ NO_WIRES = []                   # shared: nobody changes it
 
 class Fittings(object):
     """`drives` (Drive) are its disks, `link` (Link) is the network of its one adapter, None for no adapter, whose address is `ethernet_address`;
-    `video` (VideoMemory) is the memory of its display adapter, None for no adapter; `console` says whether it has a virtio console. `interfaces`
-    (Wire) are what a paravirtual domain has instead of an adapter."""
+    `video` (VideoMemory) is the memory of its display adapter, None for no adapter; `console` says whether it has a virtio console,
+    `types` whether what is typed at the console comes from its keyboard. `interfaces` (Wire) are what a paravirtual domain has instead of an adapter."""
 
     interfaces = NO_WIRES
 
-    _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video', 'console']
+    _immutable_fields_ = ['drives', 'link', 'ethernet_address', 'video', 'console', 'types']
 
-    def __init__(self, drives, link, ethernet_address, video, console):
+    def __init__(self, drives, link, ethernet_address=ETHERNET_ADDRESS, video=None, console=False, types=False):
         self.drives = drives
         self.link = link
         self.ethernet_address = ethernet_address
         self.video = video
         self.console = console
+        self.types = types
 
 
-BARE = Fittings(NO_DRIVES, None, ETHERNET_ADDRESS, None, False)
+BARE = Fittings(NO_DRIVES, None)

@@ -1,9 +1,8 @@
-"""The keyboard controller (Intel 8042) with a keyboard on which nobody types.
-
-It answers what kernels ask at start, so that none waits for a time-out; there is no mouse port. A20 is always on.
-"""
+"""The keyboard controller (Intel 8042) with a keyboard and a mouse (mouse.py). A20 is always on."""
 
 from hyper.board.bus import Device
+from hyper.board.mouse import Mouse, PACKET
+from hyper.board.scan_codes import RELEASED, RELEASED_SET_2, SET_2, strokes
 
 DATA = 0x60
 COMMAND = 0x64                  # status when read
@@ -12,14 +11,19 @@ STATUS_FULL = 0x01              # a byte waits at DATA
 STATUS_SYSTEM = 0x04            # the self-test has passed
 STATUS_COMMAND = 0x08           # the last write was to COMMAND
 STATUS_UNLOCKED = 0x10
+STATUS_MOUSE = 0x20             # that byte is the mouse's
 
 CONTROL_INTERRUPT = 0x01        # of the command byte: IRQ 1 when a byte waits
+CONTROL_MOUSE_INTERRUPT = 0x02  # IRQ 12 when a byte of the mouse does
 CONTROL_SYSTEM = 0x04
 CONTROL_KEYBOARD_OFF = 0x10
+CONTROL_MOUSE_OFF = 0x20
 CONTROL_TRANSLATE = 0x40        # scan codes of set 2 are given as set 1
 
 READ_CONTROL = 0x20             # up to 3F: the controller's 32 bytes of memory, of which the first is its command byte
 WRITE_CONTROL = 0x60            # up to 7F
+MOUSE_OFF = 0xa7
+MOUSE_ON = 0xa8
 MOUSE_TEST = 0xa9
 SELF_TEST = 0xaa
 KEYBOARD_TEST = 0xab
@@ -34,7 +38,6 @@ WRITE_MOUSE = 0xd4
 PULSE = 0xf0                    # up to FF; a clear bit 0 resets the processor
 
 SELF_TEST_PASSED = 0x55
-MOUSE_CLOCK_LOW = 0x01          # the result of a test of a mouse port that is not there
 INPUTS = 0x80                   # keyboard not locked
 OUTPUTS = 0xcf                  # reset line high, A20 on
 OUTPUT_RUN = 0x01               # low resets the processor
@@ -44,7 +47,9 @@ KEYBOARD_ECHO = 0xee
 KEYBOARD_SCAN_SET = 0xf0
 KEYBOARD_IDENTIFY = 0xf2
 KEYBOARD_RATE = 0xf3
-KEYBOARD_FIRST_PLAIN = 0xf4     # enable, disable, set defaults and the key-type commands need only be acknowledged
+KEYBOARD_ENABLE = 0xf4
+KEYBOARD_DISABLE = 0xf5
+KEYBOARD_FIRST_PLAIN = 0xf6     # set defaults and the key-type commands need only be acknowledged
 KEYBOARD_LAST_PLAIN = 0xfa
 KEYBOARD_RESET = 0xff
 ACKNOWLEDGE = 0xfa
@@ -54,17 +59,21 @@ TEST_PASSED = 0xaa
 NO_COMMAND = 0
 MEMORY = 32
 QUEUE = 64                      # bytes that may wait; a guest that asks and never reads loses the rest
+MOST_TYPED = 4096               # scan codes that wait for room in that
+MOUSE_BYTE = 0x100              # marks the mouse's in the queue
 
 
 class Keyboard(Device):
-    """`power` has reset()."""
+    """The controller, and the keyboard on it. `power` has reset()."""
 
-    _immutable_fields_ = ['pic', 'irq', 'power']
+    _immutable_fields_ = ['pic', 'irq', 'mouse_irq', 'power', 'mouse']
 
-    def __init__(self, pic, irq, power):
+    def __init__(self, pic, irq, mouse_irq, power):
         self.pic = pic
         self.irq = irq
+        self.mouse_irq = mouse_irq
         self.power = power
+        self.mouse = Mouse()
         self.memory = [0] * MEMORY
         self.reset()
 
@@ -80,29 +89,71 @@ class Keyboard(Device):
         self.keyboard_pending = NO_COMMAND
         self.last_was_command = False
         self.scan_set = 2
-        self.queue = []
+        self.scanning = True
+        self.queue = []                 # what the guest can read, with MOUSE_BYTE where that is
+        self.typed = []                 # scan codes of set 1
         self.last = 0
+        self.mouse.reset()
         self.update()
 
     def update(self):
-        self.pic.set_line(self.irq, len(self.queue) > 0 and self.memory[0] & CONTROL_INTERRUPT != 0)
+        is_full = len(self.queue) > 0
+        is_mouse = is_full and self.queue[0] & MOUSE_BYTE != 0
+        self.pic.set_line(self.irq, is_full and not is_mouse and self.memory[0] & CONTROL_INTERRUPT != 0)
+        self.pic.set_line(self.mouse_irq, is_mouse and self.memory[0] & CONTROL_MOUSE_INTERRUPT != 0)
 
     def answer(self, byte):
         if len(self.queue) < QUEUE:
             self.queue.append(byte)
         self.update()
 
+    def take_from_mouse(self):
+        """What the mouse has to say becomes readable."""
+        for byte in self.mouse.take():
+            self.answer(byte | MOUSE_BYTE)
+
+    # from outside
+
+    def type(self, text):
+        """Characters typed; their keys come one after the other as the guest reads them."""
+        for c in text:
+            if len(self.typed) < MOST_TYPED:
+                for code in strokes(ord(c)):
+                    self.typed.append(code)
+        self.refill()
+
+    def refill(self):
+        """The next key, if nothing waits and the guest wants any."""
+        if len(self.queue) > 0 or len(self.typed) == 0 or not self.scanning or self.memory[0] & CONTROL_KEYBOARD_OFF:
+            return
+        code = self.typed.pop(0)
+        if self.memory[0] & CONTROL_TRANSLATE or self.scan_set == 1:
+            self.answer(code)
+            return
+        if code & RELEASED:
+            self.answer(RELEASED_SET_2)
+        self.answer(SET_2[code & ~RELEASED])
+
+    def move_mouse(self, right, down, buttons):
+        if not self.memory[0] & CONTROL_MOUSE_OFF:
+            self.mouse.move(right, down, buttons, len(self.queue) + PACKET <= QUEUE)
+            self.take_from_mouse()
+
     def read_port(self, port, size):
         if port == COMMAND:
             status = STATUS_UNLOCKED | self.memory[0] & STATUS_SYSTEM
             if len(self.queue) > 0:
                 status |= STATUS_FULL
+                if self.queue[0] & MOUSE_BYTE:
+                    status |= STATUS_MOUSE
             if self.last_was_command:
                 status |= STATUS_COMMAND
             return status
         if len(self.queue) > 0:
-            self.last = self.queue.pop(0)
+            self.last = self.queue.pop(0) & 0xff
             self.pic.set_line(self.irq, False)      # the next byte is a new edge
+            self.pic.set_line(self.mouse_irq, False)
+            self.refill()
             self.update()
         return self.last
 
@@ -130,11 +181,16 @@ class Keyboard(Device):
         elif value == KEYBOARD_TEST:
             self.answer(0)
         elif value == MOUSE_TEST:
-            self.answer(MOUSE_CLOCK_LOW)
+            self.answer(0)
+        elif value == MOUSE_OFF:
+            self.memory[0] |= CONTROL_MOUSE_OFF
+        elif value == MOUSE_ON:
+            self.memory[0] &= ~CONTROL_MOUSE_OFF
         elif value == KEYBOARD_OFF:
             self.memory[0] |= CONTROL_KEYBOARD_OFF
         elif value == KEYBOARD_ON:
             self.memory[0] &= ~CONTROL_KEYBOARD_OFF
+            self.refill()
         elif value == READ_INPUTS:
             self.answer(INPUTS)
         elif value == READ_OUTPUTS:
@@ -146,12 +202,16 @@ class Keyboard(Device):
         if command == WRITE_OUTPUTS:
             if not value & OUTPUT_RUN:
                 self.power.reset()
-        elif command == WRITE_KEYBOARD_BUFFER or command == WRITE_MOUSE_BUFFER:
-            self.answer(value)          # without the mouse's mark in the status: so a kernel sees there is no mouse
+        elif command == WRITE_KEYBOARD_BUFFER:
+            self.answer(value)
+        elif command == WRITE_MOUSE_BUFFER:
+            self.answer(value | MOUSE_BYTE)
         elif command == WRITE_MOUSE:
-            self.answer(RESEND)
+            self.mouse.write(value)
+            self.take_from_mouse()
         else:
             self.memory[command - WRITE_CONTROL] = value
+            self.refill()
             self.update()
 
     def keyboard(self, value):
@@ -178,10 +238,14 @@ class Keyboard(Device):
         elif value == KEYBOARD_LEDS or value == KEYBOARD_SCAN_SET or value == KEYBOARD_RATE:
             self.keyboard_pending = value
             self.answer(ACKNOWLEDGE)
+        elif value == KEYBOARD_ENABLE or value == KEYBOARD_DISABLE:
+            self.scanning = value == KEYBOARD_ENABLE
+            self.answer(ACKNOWLEDGE)
         elif KEYBOARD_FIRST_PLAIN <= value <= KEYBOARD_LAST_PLAIN:
             self.answer(ACKNOWLEDGE)
         elif value == KEYBOARD_RESET:
             self.scan_set = 2
+            self.scanning = True
             self.answer(ACKNOWLEDGE)
             self.answer(TEST_PASSED)
         else:

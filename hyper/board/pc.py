@@ -29,6 +29,7 @@ IRQ_TIMER = 0
 IRQ_KEYBOARD = 1
 IRQ_COM1 = 4
 IRQ_RTC = 8
+IRQ_MOUSE = 12
 IRQ_COPROCESSOR = 13
 DISPLAY_SLOT = 2                # of PCI
 NETWORK_SLOT = 3
@@ -45,7 +46,7 @@ class PC(object):
     """
 
     _immutable_fields_ = ['pic', 'lines', 'pit', 'rtc', 'uart', 'keyboard', 'coprocessor', 'power', 'power_management', 'vga', 'pci',
-                          'isa_bridge', 'ide', 'display', 'console', 'apic', 'io_apic']
+                          'isa_bridge', 'ide', 'display', 'console', 'types', 'apic', 'io_apic']
 
     def __init__(self, bus, clock, pins, power_listener, sink, ram, fittings, model):
         self.pic = PicPair(pins)
@@ -55,7 +56,7 @@ class PC(object):
         self.pit = Pit(clock, self.lines, IRQ_TIMER)
         self.rtc = Rtc(clock, self.lines, IRQ_RTC, clock.start_of_time, ram.size)
         self.uart = Uart(COM1, clock, self.lines, IRQ_COM1, sink)
-        self.keyboard = Keyboard(self.lines, IRQ_KEYBOARD, power_listener)
+        self.keyboard = Keyboard(self.lines, IRQ_KEYBOARD, IRQ_MOUSE, power_listener)
         self.coprocessor = CoprocessorError(self.lines, IRQ_COPROCESSOR)
         self.power = PowerControl(power_listener, sink)
         self.power_management = PowerManagement(clock, self.lines, power_listener)
@@ -76,6 +77,7 @@ class PC(object):
         self.add_drives(clock, ram, fittings.drives)
         if fittings.link is not None:
             self.pci.add(NETWORK_SLOT, 0, VirtioNet(clock, ram, fittings.link, fittings.ethernet_address))
+        self.types = fittings.types
         self.console = None
         if fittings.console:
             self.console = VirtioConsole(clock, ram, sink)
@@ -166,7 +168,10 @@ class PC(object):
         return screen.describe(self.vga, self.display)
 
     def receive(self, text):
-        """Bytes typed at the console: for the virtio console, if a driver has opened it, else for COM1."""
+        """Bytes typed at the console: for the keyboard, if that is wanted; for the virtio console, if a driver has opened it, else for COM1."""
+        if self.types:
+            self.keyboard.type(text)
+            return
         if self.console is not None and self.console.is_open():
             self.console.receive(text)
             return

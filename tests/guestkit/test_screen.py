@@ -96,3 +96,51 @@ def test_the_command_line_leaves_a_picture(guest, tmp_path):
     assert status == 5 and path.read_bytes().startswith(b'\x89PNG'), errors
     status, _, errors = guestkit('run', guest(DRAW), '--screenshot')
     assert status == 2 and '--screenshot' in errors and errors.count('\n') == 1
+
+
+KEYS = '''
+#include "guest.h"
+static int next(void)
+{
+    while (!(inb(0x64) & 1))
+        ;
+    return inb(0x60);
+}
+int main(const char *command_line)
+{
+    int i;
+    while (*command_line == 'm') {
+        outb(0x64, 0xd4); outb(0x60, 0xf4); next();
+        print("ready\\n");
+        for (i = 0; i < 3; i++)
+            print("<%x>\\n", next());
+        return 7;
+    }
+    print("ready\\n");
+    for (i = 0; i < 4; i++)
+        print("<%x>\\n", next());
+    return 7;
+}
+'''
+
+
+@pytest.mark.parametrize('how', [{}, {'mode': 'full'}])
+def test_keys_and_the_mouse_reach_the_pc(guest, how):
+    with Machine(guest(KEYS), **how) as machine:
+        machine.run(output='ready', seconds=20)
+        machine.press('A')
+        assert machine.run(seconds=20).status == 7
+        assert machine.output.split() == [b'ready', b'<2a>', b'<1e>', b'<9e>', b'<aa>']
+    with Machine(guest(KEYS), append='m', **how) as machine:
+        machine.run(output='ready', seconds=20)
+        machine.move_mouse(3, -4, 1)
+        assert machine.run(seconds=20).status == 7
+        assert machine.output.split() == [b'ready', b'<9>', b'<3>', b'<4>']
+
+
+def test_what_is_typed_can_come_from_the_keyboard(guest):
+    with Machine.from_words([guest(KEYS), '--keyboard', 'ps2']) as machine:
+        machine.run(output='ready', seconds=20)
+        machine.type('b\n')
+        assert machine.run(seconds=20).status == 7
+        assert machine.output.split() == [b'ready', b'<30>', b'<b0>', b'<1c>', b'<9c>']

@@ -113,7 +113,7 @@ def test_a_file_that_may_not_be_written_says_how_to_use_it(image, monkeypatch):
 def test_the_words_of_the_option_are_understood_or_refused():
     disks = parse(['k', '--disk', 'a.img', '--disk', 'b.img,ro', '--disk', 'c.img,snapshot,virtio']).domains[0].disks
     assert [(d.file, d.read_only, d.snapshot) for d in disks] == [('a.img', False, False), ('b.img', True, False), ('c.img', False, True)]
-    for words in (['--disk'], ['--disk', ''], ['--disk', 'a.img,floppy'], ['--disk', 'a.img', '--mode', 'para'],
+    for words in (['--disk'], ['--disk', ''], ['--disk', 'a.img,floppy'],
                   ['--disk', 'a.img', '--copies', '2', '--mode', 'full'], ['--disk', 'a.img,ro,virtio'] * 17, ['--disk', 'a.img'] * 5):
         with pytest.raises(UserError):
             parse(['k'] + words)

@@ -19,7 +19,7 @@ COMMAND, BAR0 = 4, 0x10
 class DisplayBoard(Board):
     def __init__(self):
         Board.__init__(self)
-        fittings = Fittings([], None, ETHERNET_ADDRESS, VideoMemory(), False)
+        fittings = Fittings([], None, ETHERNET_ADDRESS, VideoMemory(), False, False)
         self.pc = PC(self.bus, self.clock, ProcessorPins(), self.listener, self.sink, self.ram, fittings, models.find(''))
 
     def write(self, index, value):

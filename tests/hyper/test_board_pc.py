@@ -143,7 +143,7 @@ def test_a_pc_with_disks_and_a_network_survives_random_accesses_of_ports_memory_
     board = Board()
     drives = [Drive(MemoryDisk(4000), 'ide'), Drive(MemoryDisk(4000, True), 'cdrom'), Drive(MemoryDisk(300), 'virtio')]
     board.pc = PC(board.bus, board.clock, ProcessorPins(), board.listener, board.sink, board.ram,
-                  Fittings(drives, Link(), ETHERNET_ADDRESS, VideoMemory(), True), models.find(''))
+                  Fittings(drives, Link(), ETHERNET_ADDRESS, VideoMemory(), True, False), models.find(''))
     ports = [0xcf8, 0xcfc, 0xcfd, 0xcfe] * 4 + [0x600, 0x602, 0x604, 0x3f6, 0x376, 0x20, 0xa0] + range(0x1f0, 0x1f8) * 2 + range(0xc000, 0xc600) + [0x1ce, 0x1cf] * 4
     for i in range(10000):
         size = random.choice([1, 2, 4])

@@ -131,3 +131,10 @@ def test_disks_of_a_paravirtual_domain():
     refused('k --mode para --disk d,virtio', 'virtio')
     refused('k --mode para --disk d,rate=0', 'rate')
     refused('k --mode full --disk d,rate=1M', 'para')
+
+
+def test_what_is_typed_goes_to_the_serial_line_or_to_the_keyboard():
+    assert parse(['k']).domains[0].keyboard == 'serial'
+    assert parse('k --keyboard ps2'.split()).domains[0].keyboard == 'ps2'
+    refused('k --keyboard piano', 'choose from')
+    refused('k --mode para --keyboard ps2', 'no PC')
