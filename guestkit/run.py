@@ -56,6 +56,9 @@ For the whole run
   --reboot                  a guest that resets its machine starts anew; otherwise that ends the run
   --screenshot FILE         at the end draws what the guest's screen shows as a PNG file
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
+  --rule TEXT               para: where packets may go, beside the usual rules of --net: accept or count, and any of from=DOMAIN.INDEX (or physical,
+                            any), to= (or physical), source=10.0.2.0/24, destination=, sport=, dport=80, protocol=tcp (udp, ip, arp), with commas
+                            between; may be repeated
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
                             tables and descriptor tables hold; 1 for every one
 

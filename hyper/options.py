@@ -1,6 +1,7 @@
 """The words of the `run` command line: what they mean, and what is wrong with them."""
 
 from hyper.errors import UserError
+from hyper.vmm.para.network.rule_text import parse_rule
 
 NATIVE = 'native'
 PARA = 'para'
@@ -93,6 +94,9 @@ For the whole run
   --report text|json|none   what to tell on stderr when all has ended: counts of exits and hypercalls (default text)
   --report-file FILE        tells it to a file instead
   --symbols FILE            counts exits by function of the kernel too: a System.map, or an ELF file with symbols
+  --rule TEXT               para: where packets may go, beside the usual rules of --net: accept or count, and any of from=DOMAIN.INDEX
+                            (or physical, any), to= (or physical), source=10.0.2.0/24, destination=, sport=, dport=80,
+                            protocol=tcp (udp, ip, arp), with commas between; may be repeated
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
                             tables and descriptor tables hold; 1 for every one
   --jit PARAMETERS          of the JIT, as NAME=VALUE,... (threshold, function_threshold, trace_eagerness, ...), or off
@@ -189,6 +193,7 @@ class Options(object):
         self.expect = ''                # '' when not given
         self.realtime = False
         self.symbols = ''
+        self.rules = []                 # of the network between paravirtual domains
         self.check_frames = 0           # after so many hypercalls each time; 0 for never
         self.machine_memory = 0         # in bytes, 0 for what the domains need
 
@@ -499,6 +504,8 @@ class Parser(object):
             options.realtime = True
         elif word == '--symbols':
             options.symbols = self.value(word)
+        elif word == '--rule':
+            options.rules.append(parse_rule(self.value(word)))
         elif word == '--check-frames':
             options.check_frames = parse_number(word, self.value(word))
             if options.check_frames == 0:

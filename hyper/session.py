@@ -184,6 +184,7 @@ class Session(object):
         if self.options.virtualized():
             self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames, self.options.machine_memory)
             self.hypervisor.consoles = SessionConsoles(self)
+            self.hypervisor.devices.router.configure(self.options.rules)
             self.machine = self.hypervisor.machine
         else:
             config = configs[0]

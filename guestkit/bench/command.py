@@ -8,7 +8,7 @@ import sys
 import time
 
 from guestkit.arguments import Parser
-from guestkit.bench import guests, limits, linux, operations, plot, round_trips, show, workloads
+from guestkit.bench import devices, guests, limits, linux, operations, plot, round_trips, show, workloads
 from guestkit.build import OUT
 from guestkit.errors import BadInput
 from guestkit.linux.debian import PLACE, Debian
@@ -19,6 +19,7 @@ Examples
   guestkit bench --quick                    the same with fewer and shorter rounds
   guestkit bench --only fork --mode para    one operation, one way
   guestkit bench --linux                    Debian's Linux to its shell, and work in it, beside QEMU: a table, build/bench-linux.json
+  guestkit bench --devices                  disk, console and network: a table, build/bench-devices.json
   guestkit bench --peers                    the CPU workloads beside QEMU: a table, build/bench-peers.json
 
 A time is read from the clock of the host as the guest prints a line before and after each round; booting is not in it. The first round of an
@@ -29,6 +30,7 @@ LENGTH, QUICK_LENGTH = 0.3, 0.05        # seconds of a round
 RUNS, QUICK_RUNS = 3, 1                 # of each workload
 SHARE, QUICK_SHARE = 0.3, 0.05          # of the iterations that --peers runs
 SHARE_WITHOUT_JIT = 0.1
+QUICK_DEVICES = 0.05           # of the bytes that --devices moves
 STATUS_NO_QEMU = 0
 
 
@@ -37,6 +39,7 @@ def parser():
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
     parser.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
+    parser.add_argument('--devices', action='store_true', help='disk, console and network instead: rings against emulated devices')
     parser.add_argument('--quick', action='store_true', help='fewer and shorter rounds, less exact')
     parser.add_argument('--only', metavar='NAME', action='append', help='only this operation or workload; may be repeated')
     parser.add_argument('--mode', metavar='MODE', action='append', choices=[mode.name for mode in guests.MODES],
@@ -67,7 +70,7 @@ class Progress:
 def bench(words):
     """The command; returns the exit status."""
     options = parser().parse_args(words)
-    known = list(linux.WORK) if options.linux else [*operations.OPERATIONS, *workloads.ITERATIONS]
+    known = list(linux.WORK) if options.linux else devices.NAMES if options.devices else [*operations.OPERATIONS, *workloads.ITERATIONS]
     for name in options.only or []:
         if name not in known:
             raise BadInput(f'--only {name}: not known; choose from {", ".join(known)}')
@@ -78,6 +81,8 @@ def bench(words):
     out = pathlib.Path(options.out)
     if options.linux:
         return bench_linux(options, out, say)
+    if options.devices:
+        return bench_devices(options, out, say)
     if options.peers:
         return bench_peers(options, out, say)
     setup = guests.find_setup(options.guests)
@@ -103,6 +108,17 @@ def bench_peers(options, out, say):
     data['host'] = host()
     print(show.peers_text(data), end='')
     write(out / 'bench-peers.json', data)
+    return 0
+
+
+def bench_devices(options, out, say):
+    setup = guests.find_setup(options.guests)
+    modes = [mode for mode in guests.MODES if options.mode is None or mode.name in options.mode]
+    names = [name for name in devices.NAMES if options.only is None or name in options.only]
+    data = {'devices': devices.measure(setup, modes, names, QUICK_DEVICES if options.quick else 1, say), 'host': host()}
+    say.done()
+    print(devices.text(data['devices']), end='')
+    write(out / 'bench-devices.json', data)
     return 0
 
 

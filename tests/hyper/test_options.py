@@ -121,6 +121,8 @@ def test_interfaces_of_a_paravirtual_domain():
     for words in ('user,forward=tcp:80', 'user,forward=tcp:0-80', 'user,forward=sctp:1-2', 'user,forward=tcp:1-65536', 'domains,forward=tcp:1-2', 'user,what'):
         refused('k --mode para --net ' + words, '--net')
     refused('k --net domains', 'para')
+    assert len(parse('k --mode para --net domains,norules --rule accept,to=0.0 --rule count'.split()).rules) == 2
+    refused('k --mode para --net domains --rule drop', '--rule', 'accept')
     refused('k --mode full --net user,rate=1M', 'rate=')
     refused('k --mode para --copies 2 --net user,forward=tcp:1-2', '--copies 1')
     refused('k --mode para' + 9 * ' --net domains', '8 interfaces')

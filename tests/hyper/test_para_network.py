@@ -5,10 +5,12 @@ import pytest
 
 from hyper.board.fittings import Fittings, Wire
 from hyper.board.virtio_net import Link
+from hyper.errors import UserError
 from hyper.options import ETHERNET_ADDRESS
 from hyper.vmm.para.frame_table import NO_OWNER
 from hyper.vmm.para.layout import EINVAL, ENOSYS, EPERM, ESRCH, EVENT_NETWORK, FRAME
 from hyper.vmm.para.network.interface import OFFSET, SEND_TIME
+from hyper.vmm.para.network.rule_text import parse_rule
 from hyper.vmm.para.network.rules import ANY, PHYSICAL, Packet
 from para_parts import Bench, DIRECTORY, NET_UPDATE, NETWORK_OP, TABLE, check_counts
 
@@ -314,3 +316,25 @@ def test_the_rings_go_round(rig):
         rig.offer(1, 40)
         rig.send(0, udp(ADDRESSES[0], ADDRESSES[1]))
     assert rig.domains[1].interfaces[0].packets_received == 300 and rig.index(1, 16) == 44
+
+
+def test_rules_are_written_by_people_too():
+    rule = parse_rule('accept,from=0.1,to=physical,source=10.0.2.0/24,destination=1.2.3.4,protocol=tcp,dport=80,sport=5')
+    assert rule.text() == 'accept tcp from 0.1 10.0.2.0:5 to physical 1.2.3.4:80, 0 packets' and rule.source_mask == 0xffffff00
+    assert parse_rule('count,from=any,to=any').text() == 'count any from any *:0 to any *:0, 0 packets'
+    for text in ('', 'drop', 'accept,to=any', 'accept,to=0', 'accept,to=0.8', 'accept,to=65536.0', 'accept,source=1.2.3', 'accept,source=1.2.3.256', 'accept,source=1.2.3.4/33',
+                 'accept,dport=65536', 'accept,protocol=icmp', 'accept,what=1', 'accept,from', 'accept,dport=80=90'):
+        with pytest.raises(UserError):
+            parse_rule(text)
+
+
+def test_rules_of_the_configuration_are_added_if_their_interfaces_are_there():
+    rig = Rig(rules=False)
+    rig.router.configure([parse_rule('accept,from=0.0,to=1.0,protocol=udp,dport=2000'), parse_rule('accept,from=1.0,to=physical')])
+    rig.offer(1, 40)
+    rig.send(0, udp(ADDRESSES[0], ADDRESSES[1], destination_port=2001))
+    rig.send(0, udp(ADDRESSES[0], ADDRESSES[1]))
+    rig.send(1, udp(ADDRESSES[1], OUTSIDE))
+    assert rig.domains[1].interfaces[0].packets_received == 1 and len(rig.wall.sent) == 1
+    with pytest.raises(UserError):
+        rig.router.configure([parse_rule('accept,from=2.0,to=physical')])

@@ -38,5 +38,6 @@ void micro_run(const char *what)
         micro->run(count);
         print("bench %s %u %lu\n", micro->name, count, machine_clock() - before);
     }
+    print("%s done\n", micro->name);
     machine_power_off(0);
 }

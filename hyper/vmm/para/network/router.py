@@ -1,6 +1,7 @@
 """The virtual firewall-router: interfaces of domains, the machine's own network, and the rules between them."""
 from hyper.board.clock import Timer
-from hyper.vmm.para.network.rules import ANY, ETHERNET_HEADER, PHYSICAL, Rules
+from hyper.errors import UserError
+from hyper.vmm.para.network.rules import ANY, ETHERNET_HEADER, PHYSICAL, Rules, interface_text
 
 LOOK_TIME = 250000              # ns between two looks for packets from outside
 AT_ONCE = 64                    # packets from outside that are taken in at a look
@@ -18,6 +19,15 @@ class Router(Timer):
         self.link = None
         self.parked = []                # frames that domains have given for packets to come, the oldest first
         self.dropped = 0                # packets that no rule accepted, or that went to nobody
+
+    def configure(self, rules):
+        """Adds rules that somebody has written; raises UserError."""
+        for rule in rules:
+            for interface in [rule.source_interface, rule.destination_interface]:
+                if interface != PHYSICAL and interface != ANY and interface not in self.interfaces:
+                    raise UserError("--rule: there is no interface %s; domains are numbered from 0 in their order, and their --net likewise" % interface_text(interface))
+            if not self.rules.add(rule):
+                raise UserError("--rule: too many")
 
     def plug(self, link):
         self.link = link
