@@ -84,6 +84,7 @@ class Hypervisor(Host):
         self.check_every = check_every
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices(self.clock, self.frames)
+        self.neighbours = None          # what those with the interface of Xen 3 share, once there is one
         self.scheduler = Scheduler(self.clock, self)
         self.domains = []               # by rising number
         self.next_number = 0

@@ -72,8 +72,8 @@ class Bounce(object):
         if error != NO_ERROR:
             self.add(error)
         self.add(vmx.vmread(fields.GUEST_RIP))
-        self.add(cs)
-        self.add(flags | more_flags)
+        self.add(self.saved_cs(cs))
+        self.add(self.saved_flags(flags | more_flags))
         inner = cs & descriptors.RPL == KERNEL_RING
         if inner:
             usable = self.look_at_stack(ss)
@@ -104,8 +104,8 @@ class Bounce(object):
         self.add(vmx.vmread(fields.GUEST_FS_SELECTOR))
         self.add(vmx.vmread(fields.GUEST_GS_SELECTOR))
         self.add(eip)
-        self.add(cs)
-        self.add(vmx.vmread(fields.GUEST_RFLAGS))
+        self.add(self.saved_cs(cs))
+        self.add(self.saved_flags(vmx.vmread(fields.GUEST_RFLAGS)))
         esp = vmx.vmread(fields.GUEST_RSP)
         if not self.look_at_stack(vmx.vmread(fields.GUEST_SS_SELECTOR)) or not self.store(esp):
             self.bad_stack(esp)
@@ -113,6 +113,14 @@ class Bounce(object):
             self.domain.die('a return to it faulted, and it has no failsafe callback for that')
         else:
             vmx.vmwrite(fields.GUEST_RIP, traps.failsafe_address)
+
+    def saved_cs(self, cs):
+        """The word for CS in a frame."""
+        return cs
+
+    def saved_flags(self, flags):
+        """EFLAGS in a frame."""
+        return flags
 
     def bad_stack(self, esp):
         self.domain.die('its ring-1 stack cannot be used: ESP 0x%x' % esp)

@@ -29,6 +29,7 @@ from hyper.vmm.para.network.rules import to_interface, to_outside
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, PRESENT, USER, WRITE
 from hyper.vmm.para.start_info import start_info
+from hyper.vmm.xen3 import build as xen3
 
 ESI = 6
 FIRST_ADDRESS, LAST_ADDRESS = 0x0a00020f, 0x0a0002fe        # 10.0.2.15 is domain 0, and so on
@@ -39,6 +40,8 @@ DIRECTORY_ENTRY = PRESENT | WRITE | USER | ACCESSED
 
 def memory_needed(config):
     """Bytes of machine memory that the domain takes."""
+    if xen3.notes_of(config) is not None:
+        return xen3.memory_needed(config)
     return config.memory + (OWN_FRAMES + len(config.fittings.interfaces)) * FRAME
 
 
@@ -63,6 +66,11 @@ def make_table(hypervisor):
 
 def build(hypervisor, config, number):
     """The domain, ready to run; raises UserError."""
+    notes = xen3.notes_of(config)
+    if notes is not None:
+        if hypervisor.frame_table is None:
+            hypervisor.frame_table = make_table(hypervisor)
+        return xen3.build(hypervisor, config, number, notes)
     image = xen.load(config.image, config.memory)
     if len(config.modules) > 1:
         raise UserError('--module: a paravirtual kernel takes one; give them as one archive')

@@ -1,0 +1,116 @@
+"""A domain whose kernel was written for Xen 3: 32 bits, PAE, in ring 1."""
+from hyper.cpu.models import model as models
+from hyper.vmm.domain import NOT_MAPPED
+from hyper.vmm.para import exit_dispatch
+from hyper.vmm.para.direct_paging import NO_FRAME
+from hyper.vmm.para.domain import ParaDomain
+from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
+from hyper.vmm.para.keyboard import Keyboard
+from hyper.vmm.para.layout import ENOSYS, FRAME, M32
+from hyper.vmm.para.traps import Traps
+from hyper.vmm.xen3.bounce import Xen3Bounce
+from hyper.vmm.xen3.channels import Channels
+from hyper.vmm.xen3.console import ConsoleRing
+from hyper.vmm.xen3.descriptor_tables import FLAT_SEGMENTS, Xen3Tables
+from hyper.vmm.xen3.domain_time import Xen3Time
+from hyper.vmm.xen3.grants import GRANT_FRAMES, Grants
+from hyper.vmm.xen3.interface import XEN_3
+from hyper.vmm.xen3.layout import END, M2P_TABLES
+from hyper.vmm.xen3.pae_memory import PaeMemory
+from hyper.vmm.xen3.pae_paging import PaePaging
+from hyper.vmm.xen3.store.connection import Connection
+from hyper.walk import CR0_PAGING, CR4_PAE, walk
+
+# frames of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info, L3 entries, descriptors, an empty one
+POINTERS, RESERVED_DESCRIPTORS, EMPTY, FIRST_M2P_TABLE = 4, 5, 6, 7
+FIRST_GRANT_FRAME = FIRST_M2P_TABLE + M2P_TABLES
+OWN_FRAMES = FIRST_GRANT_FRAME + GRANT_FRAMES
+
+
+class Xen3Domain(ParaDomain):
+    """As ParaDomain; `own` are OWN_FRAMES cleared frames of which those for grants follow each other, `neighbours` is what all such domains share."""
+    _immutable_fields_ = ['neighbours', 'pae', 'memory3', 'xen3_tables', 'channels', 'timers', 'returns', 'grants']
+
+    hidden_features = exit_dispatch.HIDDEN_EDX & ~models.PAE
+
+    def __init__(self, number, name, vmx, table, clock, frames, own, sink, host, neighbours):
+        self.neighbours = neighbours
+        ParaDomain.__init__(self, number, name, vmx, XEN_3, table, clock, frames, own, sink, host)
+        neighbours.domains.append(self)
+
+    def make_parts(self, table, clock, own):
+        memory = table.memory
+        self.pae = PaePaging(self.number, table, self.vmx, own[1], own[FIRST_M2P_TABLE:FIRST_M2P_TABLE + M2P_TABLES], own[POINTERS])
+        self.paging = self.pae
+        self.memory3 = PaeMemory(self.pae)
+        self.linear = self.memory3
+        self.xen3_tables = Xen3Tables(self.paging, self.linear, own[2], own[RESERVED_DESCRIPTORS], own[EMPTY])
+        self.tables = self.xen3_tables
+        self.traps = Traps(memory, own[2])
+        self.channels = Channels(self, memory, own[3], self.neighbours.domains)
+        self.events = self.channels
+        self.timers = Xen3Time(self, clock, memory, own[3])
+        self.times = self.timers
+        self.returns = Xen3Bounce(self, FLAT_SEGMENTS)
+        self.bounce = self.returns
+        self.keyboard = Keyboard(self)
+        for k in range(GRANT_FRAMES):
+            frame = own[FIRST_GRANT_FRAME + k] // FRAME
+            table.give(frame, self.number, NO_PAGE)
+            held = self.paging.get_typed(frame, WRITABLE)
+            assert held
+        self.grants = Grants(self.paging, own[FIRST_GRANT_FRAME])
+        self.console = None             # the builder makes these, in pages of the domain's
+        self.store = None
+
+    def connect(self, console_page, store_page):
+        """The console's and the store's rings, in pages at machine addresses that the domain has and cannot lose."""
+        memory = self.paging.memory
+        for page in [console_page, store_page]:
+            held = self.paging.get_typed(page // FRAME, WRITABLE)
+            assert held
+        self.console = ConsoleRing(self, memory, console_page, self.sink)
+        self.console.port = self.channels.connect(self.console)
+        self.store = Connection(self, memory, store_page, self.neighbours.store, self.home())
+        self.store.port = self.channels.connect(self.store)
+
+    def home(self):
+        """Its directory in the store."""
+        return '/local/domain/%d' % self.number
+
+    # -- running
+
+    def call(self, number):
+        if number < 0 or number >= XEN_3.count:
+            return -ENOSYS
+        self.hypercalls[number] += 1
+        return XEN_3.calls[number](self)
+
+    def receive(self, text):
+        self.console.receive(text)
+
+    def wake(self):
+        self.clock_poll_end()
+        ParaDomain.wake(self)
+
+    def clock_poll_end(self):
+        """A poll is over, if there was one."""
+        self.channels.polled = []
+        self.timers.clock.cancel(self.timers.poll_end)
+
+    def end(self, status, why):
+        if self.alive:
+            ParaDomain.end(self, status, why)
+            self.channels.release()
+            self.store.forget()
+
+    # -- telling
+
+    def linear_to_machine(self, address):
+        address &= M32
+        if address >= END or self.paging.base == NO_FRAME:
+            return NOT_MAPPED
+        machine = walk(self.paging.memory, CR0_PAGING, self.paging.base * FRAME, CR4_PAE, address)
+        if machine < 0:
+            return NOT_MAPPED
+        return machine

@@ -1,0 +1,66 @@
+"""The grant table, version 1: by its entries a guest lets others use its pages.
+
+An entry is {u16 flags, u16 domain, u32 frame}. The guest writes it; whoever uses the page is shown in two bits of the flags.
+"""
+from hyper.vmm.para.frame_table import WRITABLE
+from hyper.vmm.para.layout import FRAME
+
+GRANT_FRAMES = 4                # of every domain
+ENTRY_SIZE = 8
+ENTRIES = GRANT_FRAMES * FRAME // ENTRY_SIZE
+TYPE, ACCESS, READ_ONLY, READING, WRITING = 3, 1, 4, 8, 16      # of flags
+NOT_GRANTED = -1
+CONSOLE_REFERENCE, STORE_REFERENCE = 0, 1       # entries that the domain builder has filled
+RESERVED_ENTRIES = 8
+
+
+class Grants(object):
+    """`first` is the machine address of GRANT_FRAMES frames of the domain's that follow each other."""
+    _immutable_fields_ = ['paging', 'memory', 'first', 'users']
+
+    def __init__(self, paging, first):
+        self.paging = paging
+        self.memory = paging.memory
+        self.first = first
+        self.users = [0] * ENTRIES      # how often each entry is in use
+
+    def put(self, reference, domain, frame):
+        """An entry for the guest, made by the domain builder."""
+        at = self.first + reference * ENTRY_SIZE
+        self.memory.write16(at + 2, domain)
+        self.memory.write32(at + 4, frame)
+        self.memory.write16(at, ACCESS)
+
+    def take(self, reference, user, write):
+        """The machine address of the page that an entry grants to the domain `user`, with a reference to its frame; NOT_GRANTED if it does not."""
+        if not 0 <= reference < ENTRIES:
+            return NOT_GRANTED
+        memory = self.memory
+        at = self.first + reference * ENTRY_SIZE
+        flags = memory.read16(at)
+        domain = memory.read16(at + 2)
+        frame = memory.read32(at + 4)
+        if flags & TYPE != ACCESS or domain != user or write and flags & READ_ONLY:
+            return NOT_GRANTED
+        if write:
+            taken = self.paging.get_typed(frame, WRITABLE)
+        else:
+            taken = self.paging.get(frame)
+        if not taken:
+            return NOT_GRANTED
+        self.users[reference] += 1
+        memory.write16(at, flags | READING | (WRITING if write else 0))
+        return frame * FRAME
+
+    def give_back(self, reference, page, write):
+        """The end of a use."""
+        frame = page // FRAME
+        if write:
+            self.paging.put_typed(frame)
+        else:
+            self.paging.put(frame)
+        assert reference >= 0
+        self.users[reference] -= 1
+        if self.users[reference] == 0:
+            at = self.first + reference * ENTRY_SIZE
+            self.memory.write16(at, self.memory.read16(at) & ~(READING | WRITING))
