@@ -117,7 +117,7 @@ class BlockBackend(Receiver):
         if ring == NOT_GRANTED:
             return False
         self.ring = ring
-        if not self.domain.channels.attach(self.port, self):
+        if not self.domain.ports.attach(self.port, self):
             return False
         self.consumed = 0
         self.produced = 0
@@ -132,7 +132,7 @@ class BlockBackend(Receiver):
 
     def disconnect(self):
         if self.ring != NO_RING:
-            self.domain.channels.detach(self.port, self)
+            self.domain.ports.detach(self.port, self)
             self.domain.grants.give_back(self.reference, self.ring, True)
             self.ring = NO_RING
 
@@ -170,7 +170,7 @@ class BlockBackend(Receiver):
         self.produced = self.produced + 1 & M32
         memory.write32(self.ring + ANSWER_PRODUCED, self.produced)
         if memory.read32(self.ring + ANSWER_EVENT) == self.produced:
-            self.domain.channels.set_pending(self.port)
+            self.domain.ports.set_pending(self.port)
 
     def carry_out(self, operation, count, sector, segments):
         """The status."""

@@ -155,7 +155,7 @@ class Channels(Events):
         """The Channels of another domain, None if there is no such living domain with them."""
         for domain in self.peers:
             if domain.number == number and domain.alive:
-                return domain.channels
+                return domain.ports
         return None
 
     def allocate(self, remote):

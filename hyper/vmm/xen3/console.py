@@ -26,12 +26,12 @@ class ConsoleRing(Receiver):
     def kicked(self):
         moved = self.drain()
         if self.fill() or moved:
-            self.domain.channels.set_pending(self.port)
+            self.domain.ports.set_pending(self.port)
 
     def receive(self, text):
         self.text += text
         if self.fill():
-            self.domain.channels.set_pending(self.port)
+            self.domain.ports.set_pending(self.port)
 
     def drain(self):
         """Takes what the guest has written; whether there was anything."""

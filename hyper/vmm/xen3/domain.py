@@ -29,7 +29,7 @@ OWN_FRAMES = FIRST_GRANT_FRAME + GRANT_FRAMES
 
 class Xen3Domain(ParaDomain):
     """As ParaDomain; `own` are OWN_FRAMES cleared frames of which those for grants follow each other, `neighbours` is what all such domains share."""
-    _immutable_fields_ = ['neighbours', 'pae', 'memory3', 'xen3_tables', 'channels', 'timers', 'returns', 'grants']
+    _immutable_fields_ = ['neighbours', 'pae', 'memory3', 'xen3_tables', 'ports', 'timers', 'returns', 'grants']
 
     hidden_features = exit_dispatch.HIDDEN_EDX & ~models.PAE
 
@@ -47,8 +47,8 @@ class Xen3Domain(ParaDomain):
         self.xen3_tables = Xen3Tables(self.paging, self.linear, own[2], own[RESERVED_DESCRIPTORS], own[EMPTY])
         self.tables = self.xen3_tables
         self.traps = Traps(memory, own[2])
-        self.channels = Channels(self, memory, own[3], self.neighbours.domains)
-        self.events = self.channels
+        self.ports = Channels(self, memory, own[3], self.neighbours.domains)
+        self.events = self.ports
         self.timers = Xen3Time(self, clock, memory, own[3])
         self.times = self.timers
         self.returns = Xen3Bounce(self, FLAT_SEGMENTS)
@@ -70,9 +70,9 @@ class Xen3Domain(ParaDomain):
             held = self.paging.get_typed(page // FRAME, WRITABLE)
             assert held
         self.console = ConsoleRing(self, memory, console_page, self.sink)
-        self.console.port = self.channels.connect(self.console)
+        self.console.port = self.ports.connect(self.console)
         self.store = Connection(self, memory, store_page, self.neighbours.store, self.home())
-        self.store.port = self.channels.connect(self.store)
+        self.store.port = self.ports.connect(self.store)
 
     def home(self):
         """Its directory in the store."""
@@ -95,13 +95,13 @@ class Xen3Domain(ParaDomain):
 
     def clock_poll_end(self):
         """A poll is over, if there was one."""
-        self.channels.polled = []
+        self.ports.polled = []
         self.timers.clock.cancel(self.timers.poll_end)
 
     def end(self, status, why):
         if self.alive:
             ParaDomain.end(self, status, why)
-            self.channels.release()
+            self.ports.release()
             self.store.forget()
 
     # -- telling

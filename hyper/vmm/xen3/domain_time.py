@@ -102,7 +102,7 @@ class Xen3Time(GuestTime):
 
     def due(self):
         self.update()
-        self.domain.channels.raise_virtual(VIRQ_TIMER)
+        self.domain.ports.raise_virtual(VIRQ_TIMER)
 
     def period_due(self, when):
         self.clock.schedule(self.periodic, when + self.period)

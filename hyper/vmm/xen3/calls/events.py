@@ -22,7 +22,7 @@ def event_channel_op_compat(domain):
 
 def operate(domain, command, at):
     linear = domain.linear
-    channels = domain.channels
+    channels = domain.ports
     first = linear.read32(at)
     if first == NOT_MAPPED:
         return -EFAULT
@@ -71,7 +71,7 @@ def answer(domain, at, port):
         return port
     if domain.linear.write32(at, port):
         return 0
-    domain.channels.close(port)
+    domain.ports.close(port)
     return -EFAULT
 
 
@@ -80,7 +80,7 @@ def status(domain, at, number, port):
         return -EPERM
     if not 0 < port < PORTS:
         return -EINVAL
-    channels = domain.channels
+    channels = domain.ports
     linear = domain.linear
     state = channels.state[port]
     first = 0

@@ -31,8 +31,8 @@ def operate(domain, operation, at):
         domain.preempt()
         return 0
     if operation == BLOCK:
-        domain.channels.unmask()
-        if not domain.channels.wanted():
+        domain.ports.unmask()
+        if not domain.ports.wanted():
             domain.sleep()
         return 0
     if operation == SHUTDOWN or operation == SHUTDOWN_CODE:
@@ -64,7 +64,7 @@ def shutdown(domain, reason):
 def poll(domain, at):
     """{u32 ports, u32 count, u64 timeout}: sleeps until an event comes on one of the ports, masked or not, or system time reaches the timeout."""
     linear = domain.linear
-    channels = domain.channels
+    channels = domain.ports
     list_at = linear.read32(at)
     count = linear.read32(at + 4)
     timeout = read64(linear, at + 8)

@@ -77,7 +77,7 @@ class Connection(Receiver):
         if self.flush():
             moved = True
         if moved:
-            self.domain.channels.set_pending(self.port)
+            self.domain.ports.set_pending(self.port)
 
     def take(self):
         """Reads what the guest has put into the ring of requests; whether there was anything."""
@@ -148,7 +148,7 @@ class Connection(Receiver):
             return
         self.put(WATCH_EVENT, 0, 0, contents)
         if self.flush():
-            self.domain.channels.set_pending(self.port)
+            self.domain.ports.set_pending(self.port)
 
     # -- requests; they raise StoreError
 
