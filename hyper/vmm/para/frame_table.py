@@ -6,8 +6,8 @@ of that type. Types exclude one another; the type can change only when its count
 from hyper.vmm.para.layout import FRAME, PRESENT, ACCESSED
 
 NO_OWNER = -1
-UNTYPED, L1, L2, DESCRIPTORS, WRITABLE = range(5)
-TYPE_NAMES = ['none', 'L1', 'L2', 'descriptors', 'writable']
+UNTYPED, L1, L2, DESCRIPTORS, WRITABLE, L3, L2_TOP = range(7)           # the last two with PAE only
+TYPE_NAMES = ['none', 'L1', 'L2', 'descriptors', 'writable', 'L3', 'top L2']
 MOST_REFERENCES = (1 << 26) - 1         # of either count; what would exceed it is refused
 NO_PAGE = 0xffffffff                    # the machine-to-physical entry of a frame that is no domain's page
 

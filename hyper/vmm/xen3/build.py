@@ -18,6 +18,7 @@ from hyper.loader import inflate, xen_notes
 from hyper.loader.file import Block, megabytes, pack32
 from hyper.vmm.frames import FRAME
 from hyper.vmm.para import setup
+from hyper.vmm.para.frame_table import L3
 from hyper.vmm.para.layout import ACCESSED, DIRTY, PRESENT, USER, WRITE
 from hyper.vmm.xen3 import layout
 from hyper.vmm.xen3.block import BlockBackend
@@ -26,7 +27,6 @@ from hyper.vmm.xen3.grants import CONSOLE_REFERENCE, GRANT_FRAMES, STORE_REFEREN
 from hyper.vmm.xen3.interface import hypercall_page
 from hyper.vmm.xen3.layout import BACKEND, END, ENTRIES, KERNEL_CS, KERNEL_DS, POINTERS
 from hyper.vmm.xen3.neighbours import Neighbours
-from hyper.vmm.xen3.pae_paging import L3
 from hyper.vmx import fields
 
 ESI = 6

@@ -1,8 +1,8 @@
 """A domain's GDT and LDT, as for Xen 1, but that the hypervisor's descriptors are in a page of its own behind the guest's."""
 from hyper.vmm.para import descriptors
-from hyper.vmm.para.descriptor_tables import DescriptorTables, GDT_PAGE, NO_FRAME, PER_FRAME
+from hyper.vmm.para.descriptor_tables import DescriptorTables, GDT_PAGE, LDT_PAGE, NO_FRAME, PER_FRAME
 from hyper.vmm.para.frame_table import DESCRIPTORS
-from hyper.vmm.para.layout import ACCESSED, FRAME, PRESENT, TABLE_PAGES
+from hyper.vmm.para.layout import FRAME, TABLE_PAGES
 from hyper.vmm.xen3.layout import GDT_BYTES, KERNEL_CS, KERNEL_DS, RESERVED_PAGE, USER_CS, USER_DS
 from hyper.vmx import fields
 
@@ -31,10 +31,7 @@ class Xen3Tables(DescriptorTables):
         self.map_page(GDT_PAGE + RESERVED_PAGE, self.reserved)
 
     def map_page(self, page, frame):
-        entry = 0
-        if frame != NO_FRAME:
-            entry = frame * FRAME | PRESENT | ACCESSED
-        self.memory.write64(self.private_table + 8 * page, entry)
+        self.memory.write64(self.private_table + 8 * page, self.entry(frame))
 
     def set_gdt(self, frames, count, entries):
         assert count <= RESERVED_PAGE
@@ -57,6 +54,24 @@ class Xen3Tables(DescriptorTables):
     def limit(self):
         """The GDT of the processor always reaches to the end of the hypervisor's descriptors."""
         self.vmx.vmwrite(fields.GUEST_GDTR_LIMIT, GDT_BYTES - 1)
+
+    def tally(self, checker):
+        for k in range(TABLE_PAGES):
+            gdt = self.gdt[k]
+            if gdt != NO_FRAME:
+                checker.refer(self.paging.number, gdt, DESCRIPTORS, 'the GDT', gdt)
+            elif k < RESERVED_PAGE:
+                gdt = self.empty
+            elif k == RESERVED_PAGE:
+                gdt = self.reserved
+            self.tally_page(checker, GDT_PAGE + k, gdt)
+            if self.ldt[k] != NO_FRAME:
+                checker.refer(self.paging.number, self.ldt[k], DESCRIPTORS, 'the LDT', self.ldt[k])
+            self.tally_page(checker, LDT_PAGE + k, self.ldt[k])
+
+    def tally_page(self, checker, page, frame):
+        if self.memory.read64(self.private_table + 8 * page) != self.entry(frame):
+            checker.report('page 0x%x of the private area of domain %d is not mapped as its descriptor tables say' % (page, self.paging.number))
 
     def find(self, selector):
         index = selector >> 3

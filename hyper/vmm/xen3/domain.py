@@ -4,7 +4,8 @@ from hyper.vmm.domain import NOT_MAPPED
 from hyper.vmm.para import exit_dispatch
 from hyper.vmm.para.direct_paging import NO_FRAME
 from hyper.vmm.para.domain import ParaDomain
-from hyper.vmm.para.frame_table import NO_PAGE, WRITABLE
+from hyper.vmm.para.event_channels import EventChannels
+from hyper.vmm.para.frame_table import L3, NO_PAGE, WRITABLE
 from hyper.vmm.para.keyboard import Keyboard
 from hyper.vmm.para.layout import ENOSYS, FRAME, M32
 from hyper.vmm.para.traps import Traps
@@ -54,6 +55,7 @@ class Xen3Domain(ParaDomain):
         self.returns = Xen3Bounce(self, FLAT_SEGMENTS)
         self.bounce = self.returns
         self.keyboard = Keyboard(self)
+        self.channels = EventChannels(self.number, self.events, self.host.devices.channels)     # of Xen 1: without any
         for k in range(GRANT_FRAMES):
             frame = own[FIRST_GRANT_FRAME + k] // FRAME
             table.give(frame, self.number, NO_PAGE)
@@ -84,7 +86,11 @@ class Xen3Domain(ParaDomain):
         if number < 0 or number >= XEN_3.count:
             return -ENOSYS
         self.hypercalls[number] += 1
-        return XEN_3.calls[number](self)
+        result = XEN_3.calls[number](self)
+        checks = self.paging.table.checks
+        if checks is not None:
+            checks.after(self, XEN_3.names[number])
+        return result
 
     def receive(self, text):
         self.console.receive(text)
@@ -103,6 +109,14 @@ class Xen3Domain(ParaDomain):
             ParaDomain.end(self, status, why)
             self.ports.release()
             self.store.forget()
+
+    def tally(self, checker):
+        if self.paging.base != NO_FRAME:
+            checker.refer(self.number, self.paging.base, L3, 'the base pointer', self.paging.base)
+        for frame in [self.shared_frame, self.console.page // FRAME, self.store.page // FRAME]:
+            checker.refer(self.number, frame, WRITABLE, 'the hypervisor', frame)
+        self.tables.tally(checker)
+        self.grants.tally(checker)
 
     # -- telling
 

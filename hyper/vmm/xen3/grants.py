@@ -2,7 +2,7 @@
 
 An entry is {u16 flags, u16 domain, u32 frame}. The guest writes it; whoever uses the page is shown in two bits of the flags.
 """
-from hyper.vmm.para.frame_table import WRITABLE
+from hyper.vmm.para.frame_table import UNTYPED, WRITABLE
 from hyper.vmm.para.layout import FRAME
 
 GRANT_FRAMES = 4                # of every domain
@@ -23,6 +23,23 @@ class Grants(object):
         self.memory = paging.memory
         self.first = first
         self.users = [0] * ENTRIES      # how often each entry is in use
+        self.writers = {}               # uses by frame, for writing and for reading
+        self.readers = {}
+
+    def uses(self, write):
+        return self.writers if write else self.readers
+
+    def tally(self, checker):
+        """Tells a FrameChecker of the frames in use."""
+        for frame in self.writers:
+            for k in range(self.writers[frame]):
+                checker.refer(self.paging.number, frame, WRITABLE, 'a grant', frame)
+        for frame in self.readers:
+            for k in range(self.readers[frame]):
+                checker.refer(self.paging.number, frame, UNTYPED, 'a grant', frame)
+        for k in range(GRANT_FRAMES):
+            frame = self.first // FRAME + k
+            checker.refer(self.paging.number, frame, WRITABLE, 'the hypervisor', frame)
 
     def put(self, reference, domain, frame):
         """An entry for the guest, made by the domain builder."""
@@ -49,12 +66,18 @@ class Grants(object):
         if not taken:
             return NOT_GRANTED
         self.users[reference] += 1
+        uses = self.uses(write)
+        uses[frame] = uses.get(frame, 0) + 1
         memory.write16(at, flags | READING | (WRITING if write else 0))
         return frame * FRAME
 
     def give_back(self, reference, page, write):
         """The end of a use."""
         frame = page // FRAME
+        uses = self.uses(write)
+        uses[frame] -= 1
+        if uses[frame] == 0:
+            del uses[frame]
         if write:
             self.paging.put_typed(frame)
         else:

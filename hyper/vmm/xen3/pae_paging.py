@@ -4,14 +4,13 @@ The four entries of the L3 in use are copied into a page of the hypervisor's, wh
 processor wants to be zero. The fourth must be present, and its L2 is of a type of its own, L2_TOP, for the hypervisor's entries at its end.
 """
 from hyper.board import raw
-from hyper.vmm.para.descriptors import check_frame
+from hyper.vmm.para.descriptors import are_allowed, check_frame
 from hyper.vmm.para.direct_paging import DirectPaging, NO_FRAME
-from hyper.vmm.para.frame_table import L1, L2, WRITABLE
+from hyper.vmm.para.frame_table import L1, L2, L2_TOP, L3, UNTYPED, WRITABLE
 from hyper.vmm.para.layout import ACCESSED, DIRTY, ENTRY_FORBIDDEN, FRAME, PRESENT, WRITE
 from hyper.vmm.xen3.layout import ENTRIES, FIRST_RESERVED_ENTRY, HIGH_HALF, M2P_ENTRY, M2P_TABLES, POINTERS, PRIVATE_ENTRY, TOP
 from hyper.vmx import fields
 
-L3, L2_TOP = 16, 17             # types of frames beside those of the frame table
 FORBIDDEN = ENTRY_FORBIDDEN | HIGH_HALF         # in a present entry of any level. No-execute is not offered
 POINTER_BITS = 0xfffff000 | PRESENT             # what the processor may see of an L3 entry
 ADDRESS_AND_WRITE = 0xfffff000 | WRITE
@@ -108,15 +107,17 @@ class PaePaging(DirectPaging):
     def check_top(self, frame):
         if not self.check_directory(frame, FIRST_RESERVED_ENTRY):
             return False
-        at = frame * FRAME
         for k in range(FIRST_RESERVED_ENTRY, ENTRIES):
-            entry = 0
-            if M2P_ENTRY <= k < M2P_ENTRY + M2P_TABLES:
-                entry = self.m2p_tables[k - M2P_ENTRY] | PRESENT | ACCESSED
-            elif k == PRIVATE_ENTRY:
-                entry = self.private_table | PRESENT | ACCESSED
-            self.memory.write64(at + 8 * k, entry)
+            self.memory.write64(frame * FRAME + 8 * k, self.reserved_entry(k))
         return True
+
+    def reserved_entry(self, k):
+        """What the hypervisor puts into the end of an L2_TOP."""
+        if M2P_ENTRY <= k < M2P_ENTRY + M2P_TABLES:
+            return self.m2p_tables[k - M2P_ENTRY] | PRESENT | ACCESSED
+        if k == PRIVATE_ENTRY:
+            return self.private_table | PRESENT | ACCESSED
+        return 0
 
     def drop_l2(self, frame, count):
         at = frame * FRAME
@@ -160,6 +161,40 @@ class PaePaging(DirectPaging):
         if entry & FORBIDDEN:
             return False
         return self.get_typed(entry >> 12, L2_TOP if k == TOP else L2)
+
+    def tally(self, checker, frame, kind):
+        if kind == L1:
+            self.tally_entries(checker, frame, ENTRIES, kind)
+        elif kind == L2:
+            self.tally_entries(checker, frame, ENTRIES, kind)
+        elif kind == L3:
+            self.tally_entries(checker, frame, POINTERS, kind)
+        elif kind == L2_TOP:
+            self.tally_entries(checker, frame, FIRST_RESERVED_ENTRY, kind)
+            for k in range(FIRST_RESERVED_ENTRY, ENTRIES):
+                if (self.memory.read64(frame * FRAME + 8 * k) ^ self.reserved_entry(k)) & ~(ACCESSED | DIRTY) != 0:
+                    checker.report("entry 0x%x of the top L2 in frame 0x%x of domain %d is not the hypervisor's" % (k, frame, self.number))
+        elif not are_allowed(self.memory, frame):
+            checker.report('frame 0x%x of domain %d holds a descriptor that is not allowed' % (frame, self.number))
+
+    def tally_entries(self, checker, frame, end, kind):
+        k = self.next_present(frame, 0, end)
+        while k < end:
+            entry = self.memory.read64(frame * FRAME + 8 * k)
+            to = entry >> 12
+            if entry & FORBIDDEN:
+                checker.report('entry 0x%x of the table in frame 0x%x of domain %d has forbidden bits: 0x%x' % (k, frame, self.number, entry))
+            if kind == L3 and k == TOP:
+                checker.refer(self.number, to, L2_TOP, 'an L3 entry', frame)
+            elif kind == L3:
+                checker.refer(self.number, to, L2, 'an L3 entry', frame)
+            elif kind == L2 or kind == L2_TOP:
+                checker.refer(self.number, to, L1, 'an L2 entry', frame)
+            elif entry & WRITE:
+                checker.refer(self.number, to, WRITABLE, 'a writable mapping', frame)
+            else:
+                checker.refer(self.number, to, UNTYPED, 'a mapping', frame)
+            k = self.next_present(frame, k + 1, end)
 
     # -- changing tables in use
 

@@ -1,9 +1,8 @@
 """mmu_update, mmuext_op and update_va_mapping: changes to page tables in use, and requests to the MMU."""
-from hyper.vmm.para.frame_table import L1, L2, WRITABLE
+from hyper.vmm.para.frame_table import L1, L2, L3, WRITABLE
 from hyper.vmm.para.layout import CONTINUE, EFAULT, EINVAL, ENOSYS, EPERM, FRAME, M32, MOST_WORK
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmm.xen3.layout import END, SELF
-from hyper.vmm.xen3.pae_paging import L3
 
 UPDATE_SIZE, OPERATION_SIZE = 16, 12
 NORMAL, MACHINE_TO_PHYSICAL, PRESERVE_MARKS = range(3)          # in the low bits of an update's address
