@@ -52,8 +52,8 @@ class BlockBackend(Receiver):
         self.is_cdrom = drive.interface == CDROM
         self.number = (MAJOR << 8) + index * DEVICE_STEP
         self.name = 'xvd' + chr(ord('a') + index)
-        self.front = '/local/domain/%d/device/vbd/%d' % (domain.number, self.number)
-        self.back = '/local/domain/%d/backend/vbd/%d/%d' % (BACKEND, domain.number, self.number)
+        self.front = '/local/domain/%d/device/vbd/%d' % (domain.identity, self.number)
+        self.back = '/local/domain/%d/backend/vbd/%d/%d' % (BACKEND, domain.identity, self.number)
         self.state = INITIALISED_WAIT
         self.ring = NO_RING             # machine address
         self.reference = 0
@@ -64,8 +64,8 @@ class BlockBackend(Receiver):
     def publish(self):
         """Tells of the device in the store."""
         store = self.store
-        store.give(self.front, self.domain.number, BACKEND)
-        store.give(self.back, BACKEND, self.domain.number)
+        store.give(self.front, self.domain.identity, BACKEND)
+        store.give(self.back, BACKEND, self.domain.identity)
         kind = 'disk'
         if self.is_cdrom:
             kind = 'cdrom'
@@ -74,7 +74,7 @@ class BlockBackend(Receiver):
         mode = 'w'
         if self.disk.read_only:
             mode = 'r'
-        for name, text in [('frontend', self.front), ('frontend-id', '%d' % self.domain.number), ('dev', self.name), ('device-type', kind), ('mode', mode),
+        for name, text in [('frontend', self.front), ('frontend-id', '%d' % self.domain.identity), ('dev', self.name), ('device-type', kind), ('mode', mode),
                            ('online', '1'), ('removable', '0'), ('feature-barrier', '1'), ('feature-flush-cache', '1')]:
             store.put(self.back + '/' + name, text)
         self.tell(INITIALISED_WAIT)

@@ -13,6 +13,13 @@ RPL = 3
 
 
 class Xen3Bounce(Bounce):
+    """As Bounce; `ports` are the domain's Channels."""
+    _immutable_fields_ = ['ports']
+
+    def __init__(self, domain, segments, ports):
+        Bounce.__init__(self, domain, segments)
+        self.ports = ports
+
     def trap(self, vector, error, address, more_flags):
         traps = self.traps
         handler = traps.address[vector]
@@ -23,20 +30,20 @@ class Xen3Bounce(Bounce):
             self.memory.write32(self.domain.shared_frame * FRAME + CR2, address)
         self.enter(traps.selector[vector], handler, error, NO_ADDRESS, more_flags)
         if traps.flags[vector] & TRAP_MASKS_EVENTS:
-            self.domain.events.mask()
+            self.ports.mask()
 
     def event(self):
         Bounce.event(self)
-        self.domain.events.mask()
+        self.ports.mask()
 
     def saved_flags(self, flags):
         """EFLAGS as the guest sees them: interrupts are on if events are not masked."""
-        if self.domain.events.is_masked():
+        if self.ports.is_masked():
             return flags & ~FLAG_IF
         return flags | FLAG_IF
 
     def saved_cs(self, cs):
-        return cs | int(self.domain.events.is_masked()) << MASK_SHIFT
+        return cs | int(self.ports.is_masked()) << MASK_SHIFT
 
     # -- iret
 

@@ -187,10 +187,10 @@ def furnish(domain, plan, drives):
     domain.grants.put(STORE_REFERENCE, BACKEND, first + plan.store)
     store = domain.neighbours.store
     home = domain.home()
-    store.give(home, BACKEND, domain.number)
+    store.give(home, BACKEND, domain.identity)
     for name in ['control', 'control/shutdown', 'data', 'device', 'drivers', 'error', 'feature']:
-        store.give(home + '/' + name, domain.number, BACKEND)
-    for name, text in [('name', domain.name), ('domid', '%d' % domain.number), ('memory/target', '%d' % (plan.pages * 4)),
+        store.give(home + '/' + name, domain.identity, BACKEND)
+    for name, text in [('name', domain.name), ('domid', '%d' % domain.identity), ('memory/target', '%d' % (plan.pages * 4)),
                        ('console/ring-ref', '%d' % (first + plan.console)), ('console/port', '%d' % domain.console.port), ('console/type', 'hyper'),
                        ('console/limit', '1048576'), ('store/ring-ref', '%d' % (first + plan.store)), ('store/port', '%d' % domain.store.port)]:
         store.put(home + '/' + name, text)

@@ -154,7 +154,7 @@ class Channels(Events):
     def peer(self, number):
         """The Channels of another domain, None if there is no such living domain with them."""
         for domain in self.peers:
-            if domain.number == number and domain.alive:
+            if domain.identity == number and domain.alive:
                 return domain.ports
         return None
 
@@ -164,17 +164,17 @@ class Channels(Events):
         if port == NO_PORT:
             return -ENOSPC
         self.state[port] = UNBOUND
-        self.remote_domain[port] = self.domain.number if remote == SELF else remote
+        self.remote_domain[port] = self.domain.identity if remote == SELF else remote
         return port
 
     def bind(self, remote, remote_port):
         """A port that leads to one of another domain which waits for that; its number, or an error."""
         if remote == SELF:
-            remote = self.domain.number
+            remote = self.domain.identity
         other = self.peer(remote)
         if other is None:
             return -ESRCH
-        if not 0 < remote_port < PORTS or other.state[remote_port] != UNBOUND or other.remote_domain[remote_port] != self.domain.number:
+        if not 0 < remote_port < PORTS or other.state[remote_port] != UNBOUND or other.remote_domain[remote_port] != self.domain.identity:
             return -EINVAL
         port = self.take()
         if port == NO_PORT:

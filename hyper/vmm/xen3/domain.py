@@ -30,12 +30,13 @@ OWN_FRAMES = FIRST_GRANT_FRAME + GRANT_FRAMES
 
 class Xen3Domain(ParaDomain):
     """As ParaDomain; `own` are OWN_FRAMES cleared frames of which those for grants follow each other, `neighbours` is what all such domains share."""
-    _immutable_fields_ = ['neighbours', 'pae', 'memory3', 'xen3_tables', 'ports', 'timers', 'returns', 'grants']
+    _immutable_fields_ = ['neighbours', 'identity', 'pae', 'memory3', 'xen3_tables', 'ports', 'timers', 'returns', 'grants']
 
     hidden_features = exit_dispatch.HIDDEN_EDX & ~models.PAE
 
     def __init__(self, number, name, vmx, table, clock, frames, own, sink, host, neighbours):
         self.neighbours = neighbours
+        self.identity = number + 1      # for other domains: 0 is whoever serves devices, which is the hypervisor
         ParaDomain.__init__(self, number, name, vmx, XEN_3, table, clock, frames, own, sink, host)
         neighbours.domains.append(self)
 
@@ -50,9 +51,9 @@ class Xen3Domain(ParaDomain):
         self.traps = Traps(memory, own[2])
         self.ports = Channels(self, memory, own[3], self.neighbours.domains)
         self.events = self.ports
-        self.timers = Xen3Time(self, clock, memory, own[3])
+        self.timers = Xen3Time(self, clock, memory, own[3], self.ports)
         self.times = self.timers
-        self.returns = Xen3Bounce(self, FLAT_SEGMENTS)
+        self.returns = Xen3Bounce(self, FLAT_SEGMENTS, self.ports)
         self.bounce = self.returns
         self.keyboard = Keyboard(self)
         self.channels = EventChannels(self.number, self.events, self.host.devices.channels)     # of Xen 1: without any
@@ -78,7 +79,7 @@ class Xen3Domain(ParaDomain):
 
     def home(self):
         """Its directory in the store."""
-        return '/local/domain/%d' % self.number
+        return '/local/domain/%d' % self.identity
 
     # -- running
 

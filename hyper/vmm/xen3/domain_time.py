@@ -41,11 +41,12 @@ class PollEnd(TimeTimer):
 
 
 class Xen3Time(GuestTime):
-    """Of a Xen3Domain; `shared` is the machine address of its shared_info."""
-    _immutable_fields_ = ['deadline', 'periodic', 'poll_end']
+    """Of a Xen3Domain; `shared` is the machine address of its shared_info, `ports` its Channels."""
+    _immutable_fields_ = ['ports', 'deadline', 'periodic', 'poll_end']
 
-    def __init__(self, domain, clock, memory, shared):
+    def __init__(self, domain, clock, memory, shared, ports):
         self.domain = domain
+        self.ports = ports
         self.clock = clock
         self.memory = memory
         self.shared = shared
@@ -102,7 +103,7 @@ class Xen3Time(GuestTime):
 
     def due(self):
         self.update()
-        self.domain.ports.raise_virtual(VIRQ_TIMER)
+        self.ports.raise_virtual(VIRQ_TIMER)
 
     def period_due(self, when):
         self.clock.schedule(self.periodic, when + self.period)

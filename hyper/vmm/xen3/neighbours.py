@@ -12,6 +12,6 @@ class Neighbours(object):
     def find(self, number):
         """The living domain of a number, None if there is none."""
         for domain in self.domains:
-            if domain.number == number and domain.alive:
+            if domain.identity == number and domain.alive:
                 return domain
         return None

@@ -33,7 +33,7 @@ def operate(domain, command, at):
     if command == UNMASK:
         return channels.unmask_port(first)
     if command == ALLOC_UNBOUND:
-        if first & LOW != SELF and first & LOW != domain.number:
+        if first & LOW != SELF and first & LOW != domain.identity:
             return -EPERM
         return answer(domain, at + 4, channels.allocate(first >> 16))
     if command == BIND_IPI:
@@ -41,7 +41,7 @@ def operate(domain, command, at):
             return -ENOENT
         return answer(domain, at + 4, channels.bind_ipi())
     if command == RESET:
-        if first & LOW != SELF and first & LOW != domain.number:
+        if first & LOW != SELF and first & LOW != domain.identity:
             return -EPERM
         channels.release()
         return 0
@@ -76,7 +76,7 @@ def answer(domain, at, port):
 
 
 def status(domain, at, number, port):
-    if number != SELF and number != domain.number:
+    if number != SELF and number != domain.identity:
         return -EPERM
     if not 0 < port < PORTS:
         return -EINVAL

@@ -58,7 +58,7 @@ def version(domain, command, at):
 
 
 def is_self(domain, number):
-    return number == SELF or number == domain.number
+    return number == SELF or number == domain.identity
 
 
 def operate(domain, command, at):
@@ -116,12 +116,12 @@ class Side(object):
             else:
                 self.status = BAD_REFERENCE
             return
-        other = domain.neighbours.find(domain.number if number == SELF else number)
+        other = domain.neighbours.find(domain.identity if number == SELF else number)
         if other is None:
             self.status = BAD_DOMAIN
             return
         self.owner = other
-        page = other.grants.take(reference, domain.number, write)
+        page = other.grants.take(reference, domain.identity, write)
         if page == NOT_GRANTED:
             self.status = BAD_REFERENCE
         else:

@@ -15,7 +15,12 @@ PREEMPTED = 1 << 31             # of a count: requests done before are in the co
 
 
 def is_self(domain, number):
-    return number == SELF or number == domain.number
+    return number == SELF or number == domain.identity
+
+
+def entry(low, high):
+    """The signed word of both halves."""
+    return low | (high ^ 1 << 31) - (1 << 31) << 32
 
 
 def report(domain, at, done):
@@ -85,7 +90,7 @@ def update(domain, at):
     if address_high != 0:
         return -EINVAL
     if command == NORMAL or command == PRESERVE_MARKS:
-        if domain.pae.change(address, low | high << 32, command == PRESERVE_MARKS):
+        if domain.pae.change(address, entry(low, high), command == PRESERVE_MARKS):
             return 0
         return -EINVAL
     if command == MACHINE_TO_PHYSICAL:
@@ -166,7 +171,7 @@ def copy(domain, command, frame, source):
 def update_va_mapping(domain):
     """The entry of the page table that maps a linear address."""
     address = domain.arguments[0]
-    value = domain.arguments[1] | domain.arguments[2] << 32
+    value = entry(domain.arguments[1], domain.arguments[2])
     flags = domain.arguments[3]
     paging = domain.paging
     at = domain.linear.table_entry(address)

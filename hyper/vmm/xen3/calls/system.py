@@ -32,7 +32,7 @@ def xen_version(domain):
     if command == PLATFORM:
         return put(domain, at, pack32(END))
     if command == HANDLE:
-        return put(domain, at, padded('', 12) + pack32(domain.number))
+        return put(domain, at, padded('', 12) + pack32(domain.identity))
     if command == FEATURES:
         index = domain.linear.read32(at)
         if index == NOT_MAPPED:

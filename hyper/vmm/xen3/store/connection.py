@@ -175,7 +175,7 @@ class Connection(Receiver):
 
     def of_node(self, kind, transaction, root, contents):
         store = self.store
-        domain = self.domain.number
+        domain = self.domain.identity
         given = text_of(contents)
         path = self.absolute(given)
         size = len(given) + 1
@@ -218,7 +218,7 @@ class Connection(Receiver):
                 granted.append(Right(decimal(texts[k][1:]), rights_of(texts[k])))
         if texts[0] == '' or len(granted) > MOST_RIGHTS:
             raise StoreError('EINVAL')
-        self.store.set_rights(root, path, self.domain.number, decimal(texts[0][1:]), rights_of(texts[0]), granted)
+        self.store.set_rights(root, path, self.domain.identity, decimal(texts[0][1:]), rights_of(texts[0]), granted)
 
     def changed(self, transaction, path, gone):
         if transaction is not None:
