@@ -35,7 +35,7 @@ def test_ports_are_allocated_told_about_closed_and_allocated_again(bench):
 
 
 def test_what_is_not_a_port_or_not_allowed_is_refused(bench):
-    assert channel(bench, ALLOC, 1, 0) == EPERM
+    assert channel(bench, ALLOC, 2, 0) == EPERM
     assert channel(bench, BIND_PIRQ, 1, 0, 0) == EPERM
     assert channel(bench, BIND_VIRQ, 24, 0, 0) == EINVAL and channel(bench, BIND_VIRQ, 0, 1, 0) == ENOENT
     assert channel(bench, BIND_IPI, 1, 0) == ENOENT and channel(bench, BIND_VCPU, 1, 1) == ENOENT and channel(bench, BIND_VCPU, 1, 0) == 0
