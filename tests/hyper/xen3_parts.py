@@ -11,6 +11,7 @@ from hyper.board.machine import World
 from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.loader.file import ImageFile
+from hyper.options import ETHERNET_ADDRESS
 from hyper.vmm.frames import FRAME
 from hyper.vmm.hypervisor import Hypervisor
 from hyper.vmm.xen3.interface import CALLS
@@ -83,7 +84,7 @@ class MemoryDisk(Disk):
 def make(sources, memory=MEMORY, line='', modules=(), disks=(), check=1, images=None):
     """A hypervisor with a domain for each kernel."""
     images = images or [image_of(source) for source in sources]
-    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image, list(modules), -1, Console(), '', Fittings([Drive(disk, 'ide') for disk in disks], None))
+    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image, list(modules), -1, Console(), '', Fittings([Drive(disk, 'ide') for disk in disks], None, ETHERNET_ADDRESS, None, False))
                for k, image in enumerate(images)]
     hypervisor = Hypervisor(models.find(''), World(), configs, check)
     for domain, config in zip(hypervisor.domains, configs):

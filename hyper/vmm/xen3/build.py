@@ -62,6 +62,9 @@ def build(hypervisor, config, number, notes):
     drives = config.fittings.drives
     if len(drives) > MOST_DISKS:
         raise UserError('%d disks: %d are the most' % (len(drives), MOST_DISKS))
+    for drive in drives:
+        if drive.rate > 0:
+            raise UserError('--disk rate=: the disks of a kernel of Xen 3 have no limited rate; leave it out')
     plan = Plan(config.image.name, config.memory, image, len(module))
     if hypervisor.neighbours is None:
         hypervisor.neighbours = Neighbours()

@@ -5,7 +5,7 @@ from hyper.vmm.para import exit_dispatch
 from hyper.vmm.para.direct_paging import NO_FRAME
 from hyper.vmm.para.domain import ParaDomain
 from hyper.vmm.para.event_channels import EventChannels
-from hyper.vmm.para.frame_table import L3, NO_PAGE, WRITABLE
+from hyper.vmm.para.frame_table import L3, WRITABLE
 from hyper.vmm.para.keyboard import Keyboard
 from hyper.vmm.para.layout import ENOSYS, FRAME, M32
 from hyper.vmm.para.traps import Traps
@@ -58,10 +58,7 @@ class Xen3Domain(ParaDomain):
         self.keyboard = Keyboard(self)
         self.channels = EventChannels(self.number, self.events, self.host.devices.channels)     # of Xen 1: without any
         for k in range(GRANT_FRAMES):
-            frame = own[FIRST_GRANT_FRAME + k] // FRAME
-            table.give(frame, self.number, NO_PAGE)
-            held = self.paging.get_typed(frame, WRITABLE)
-            assert held
+            self.share(own[FIRST_GRANT_FRAME + k] // FRAME)
         self.grants = Grants(self.paging, own[FIRST_GRANT_FRAME])
         self.console = None             # the builder makes these, in pages of the domain's
         self.store = None
@@ -84,10 +81,15 @@ class Xen3Domain(ParaDomain):
     # -- running
 
     def call(self, number):
+        refusals = self.refusals
+        refusals.reason = ''
         if number < 0 or number >= XEN_3.count:
+            self.note_refusal('unknown hypercall', ENOSYS)
             return -ENOSYS
         self.hypercalls[number] += 1
         result = XEN_3.calls[number](self)
+        if result < 0 or refusals.reason != '':
+            self.note_refusal(XEN_3.names[number], -result)
         checks = self.paging.table.checks
         if checks is not None:
             checks.after(self, XEN_3.names[number])
