@@ -60,7 +60,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --mode para               a domain whose kernel knows the hypervisor and asks it by hypercalls
   --mode full               a domain whose kernel does not know: it is trapped and emulated
   --mmu vtlb|ept            full: shadow page tables (the default), or the processor's nested ones
-  --interface 1.0|1.2       para: the Xen whose hypercalls the kernel knows (1.0 if not given)
+  --interface 1.0|1.2       para: the Xen whose hypercalls the kernel knows (if not given, 3.0 where the image's notes say so,
+                            else 1.0)
   --memory 32M              memory of the machine or domain; K, M or G
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
