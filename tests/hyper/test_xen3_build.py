@@ -76,7 +76,7 @@ def test_start_info_and_the_registers_are_as_the_interface_says():
     assert u32(32) == parts.MEMORY >> 12 and u32(36) == domain.shared_frame << 12
     assert text(u32(72), u32(76)) == 'module' * 1000
     assert text(start + 80, 21) == 'root=/dev/xvda quiet\0'
-    assert [domain.linear.read32(u32(68) + 4 * page) for page in range(1024)] == [domain.first_frame + page for page in range(1024)]
+    assert [domain.linear.read32(u32(68) + 4 * page) for page in range(1024)] == domain.page_frames
     assert domain.linear_to_machine(u32(60)) >> 12 == domain.paging.base
     assert (registers.get('cs'), registers.get('ss'), registers.get('ds'), registers.get('cpl')) == (0xe019, 0xe021, 0xe021, 1)
     assert registers.get('eip') == LOAD and registers.get('cr4') & 1 << 5

@@ -43,7 +43,7 @@ def test_a_mapping_is_changed_and_its_references_move(bench):
 
 def test_an_entry_with_forbidden_bits_or_a_foreign_frame_is_refused():
     bench = Bench(domains=2)
-    foreign = bench.hypervisor.domains[1].first_frame
+    foreign = bench.hypervisor.domains[1].page_frames[0]
     for entry in (bench.machine(PAGE) | 0x87, bench.machine(PAGE) | 0x107, bench.machine(PAGE) | 7 | 1 << 63, bench.machine(PAGE) | 7 | 1 << 32,
                   foreign << 12 | 5, 7, 0xfffff007):
         assert bench.map(PAGE, entry) == EINVAL, hex(entry)

@@ -199,7 +199,7 @@ def test_the_grant_table_is_set_up(guest):
     assert bench.structure('grant_table_op', QUERY_SIZE, [SELF, 0, 0, 0], 1) == 0 and bench.word(FREE, 8) == 4 and bench.word(FREE, 12) == 0
     assert bench.structure('grant_table_op', SETUP_TABLE, [SELF, 2, 0, bench.address(FREE, 64)], 1) == 0 and bench.word(FREE, 8) == 0
     frame = bench.word(FREE, 64)
-    assert bench.word(FREE, 68) == frame + 1 and bench.map(PAGE, frame << 12 | 7) == 0
+    assert bench.domain.grants.frames[:2] == [frame, bench.word(FREE, 68)] and bench.map(PAGE, frame << 12 | 7) == 0
     assert bench.domain.linear.read32(bench.address(PAGE)) & 0xffff == 1        # the console's page, granted to domain 0
     for words, status in (([SELF, 5, 0, 0], 0xffff), ([3, 1, 0, 0], 0xfffe)):
         assert bench.structure('grant_table_op', SETUP_TABLE, words, 1) == 0 and bench.word(FREE, 8) == status
@@ -210,7 +210,7 @@ def test_the_grant_table_is_set_up(guest):
 
 
 def grant(bench, reference, page, domain=0, flags=1):
-    at = bench.domain.grants.first + 8 * reference
+    at = bench.domain.grants.entry(reference)
     bench.memory.write32(at + 4, bench.frame(page))
     bench.memory.write32(at, flags | domain << 16)
 
@@ -347,7 +347,7 @@ def test_a_broken_ring_is_left():
 
 def test_a_front_end_leaves_and_comes_again():
     front = FrontEnd()
-    uses = lambda: front.bench.memory.read16(front.bench.domain.grants.first + 8 * 20)
+    uses = lambda: front.bench.memory.read16(front.bench.domain.grants.entry(20))
     assert uses() == 1 | 8 | 16
     front.guest.write(VBD + '/state', '5')
     assert front.state() == '5'

@@ -115,7 +115,7 @@ class Bench(object):
         self.domain.make_current()
         self.paging = self.domain.paging
         self.memory = self.paging.memory
-        self.first = self.domain.first_frame
+        self.frames = self.domain.page_frames
 
     def call(self, name, *arguments):
         for k in range(7):
@@ -130,7 +130,7 @@ class Bench(object):
         return LOAD + page * FRAME + offset
 
     def frame(self, page):
-        return self.first + page
+        return self.frames[page]
 
     def machine(self, page, offset=0):
         return self.frame(page) * FRAME + offset

@@ -60,6 +60,7 @@ class BlockBackend(Receiver):
         self.port = NO_PORT
         self.consumed = 0               # requests
         self.produced = 0               # answers
+        self.watch = None
 
     def publish(self):
         """Tells of the device in the store."""
@@ -79,7 +80,16 @@ class BlockBackend(Receiver):
             store.put(self.back + '/' + name, text)
         self.tell(INITIALISED_WAIT)
         store.put(self.front + '/state', '%d' % INITIALISING)
-        store.watches.append(FrontWatch(self.front + '/state', self))
+        self.watch = FrontWatch(self.front + '/state', self)
+        store.watches.append(self.watch)
+
+    def withdraw(self):
+        """The domain has ended."""
+        self.disconnect()
+        if self.watch is not None:
+            self.store.watches.remove(self.watch)
+            self.watch = None
+        self.store.discard(self.back)
 
     def tell(self, state):
         self.state = state

@@ -22,8 +22,8 @@ from hyper.vmm.para.frame_table import L3
 from hyper.vmm.para.layout import ACCESSED, DIRTY, PRESENT, USER, WRITE
 from hyper.vmm.xen3 import layout
 from hyper.vmm.xen3.block import BlockBackend
-from hyper.vmm.xen3.domain import FIRST_GRANT_FRAME, OWN_FRAMES, Xen3Domain
-from hyper.vmm.xen3.grants import CONSOLE_REFERENCE, GRANT_FRAMES, STORE_REFERENCE
+from hyper.vmm.xen3.domain import FIRST_GRANT_FRAME, OWN_FRAMES, SHARED_FRAMES, SHARED_INFO, Xen3Domain
+from hyper.vmm.xen3.grants import CONSOLE_REFERENCE, STORE_REFERENCE
 from hyper.vmm.xen3.interface import hypercall_page
 from hyper.vmm.xen3.layout import BACKEND, END, ENTRIES, KERNEL_CS, KERNEL_DS, POINTERS
 from hyper.vmm.xen3.neighbours import Neighbours
@@ -68,19 +68,24 @@ def build(hypervisor, config, number, notes):
     plan = Plan(config.image.name, config.memory, image, len(module))
     if hypervisor.neighbours is None:
         hypervisor.neighbours = Neighbours()
+    hypervisor.require(plan.pages + OWN_FRAMES)
+    frames = hypervisor.take_pages(plan.pages + SHARED_FRAMES)
     own = []
-    for k in range(FIRST_GRANT_FRAME):
-        own.append(hypervisor.take_frame())
-    grants = hypervisor.take_range(GRANT_FRAMES, FRAME)
-    for k in range(GRANT_FRAMES):
-        own.append(grants + k * FRAME)
-    base = hypervisor.take_range(plan.pages, FRAME)
+    for k in range(OWN_FRAMES):
+        if k == SHARED_INFO or k >= FIRST_GRANT_FRAME:
+            own.append(frames.pop() * FRAME)
+        else:
+            own.append(hypervisor.take_frame())
     domain = Xen3Domain(number, config.name, hypervisor.vmx, hypervisor.frame_table, hypervisor.clock, hypervisor.frames, own, config.sink, hypervisor,
                         hypervisor.neighbours)
     domain.make_vmcs()              # before the first table is put into use
-    fill(domain, plan, image, module, config.command_line, base // FRAME)
-    furnish(domain, plan, drives)
-    start(domain, plan, image)
+    try:
+        fill(domain, plan, image, module, config.command_line, frames)
+        furnish(domain, plan, drives)
+        start(domain, plan, image)
+    except UserError:
+        domain.release(hypervisor.frames)
+        raise
     return domain
 
 
@@ -126,52 +131,63 @@ def pages_of(size):
     return (size + FRAME - 1) // FRAME
 
 
-def fill(domain, plan, image, module, command_line, first_frame):
-    """The domain's memory, on the frames that follow `first_frame`."""
+def fill(domain, plan, image, module, command_line, frames):
+    """The domain's memory, on frames of these numbers."""
     table = domain.paging.table
     memory = table.memory
-    base = first_frame * FRAME
-    domain.first_frame = first_frame
+    domain.page_frames = frames
     domain.pages = plan.pages
     domain.most_pages = plan.pages
-    frames = []
+    numbers = []
     for page in range(plan.pages):
-        table.give(first_frame + page, domain.number, page)
-        frames.append(pack32(first_frame + page))
-    memory.write_bytes(base, image.data)
+        table.give(frames[page], domain.number, page)
+        numbers.append(pack32(frames[page]))
+    write_pages(memory, frames, 0, image.data)
     if image.hypercall_page != xen_notes.NONE:
-        memory.write_bytes(base + image.hypercall_page - image.base, hypercall_page())
-    memory.write_bytes(base + plan.module * FRAME, module)
-    memory.write_bytes(base + plan.list * FRAME, ''.join(frames))
-    directories = base + (plan.pointers + 1) * FRAME
-    tables = directories + POINTERS * FRAME
+        write_pages(memory, frames, (image.hypercall_page - image.base) // FRAME, hypercall_page())
+    write_pages(memory, frames, plan.module, module)
+    write_pages(memory, frames, plan.list, ''.join(numbers))
     for k in range(POINTERS):
-        memory.write64(base + plan.pointers * FRAME + 8 * k, directories + k * FRAME | PRESENT)
+        memory.write64(frames[plan.pointers] * FRAME + 8 * k, frames[plan.pointers + 1 + k] * FRAME | PRESENT)
+    first_table = plan.pointers + 1 + POINTERS
     for k in range(plan.tables):
-        memory.write64(directories + (plan.first_span() // TABLE_SPAN + k) * 8, tables + k * FRAME | PAGE_ENTRY)
+        slot = plan.first_span() // TABLE_SPAN + k
+        memory.write64(frames[plan.pointers + 1 + slot // ENTRIES] * FRAME + slot % ENTRIES * 8, frames[first_table + k] * FRAME | PAGE_ENTRY)
     for page in range(plan.mapped):
         rights = PAGE_ENTRY
         if plan.pointers <= page < plan.stack:
             rights = READ_ONLY_ENTRY
-        memory.write64(tables + (plan.address(page) - plan.first_span()) // FRAME * 8, base + page * FRAME | rights)
-    pinned = domain.paging.pin(first_frame + plan.pointers, L3)
+        index = (plan.address(page) - plan.first_span()) // FRAME
+        memory.write64(frames[first_table + index // ENTRIES] * FRAME + index % ENTRIES * 8, frames[page] * FRAME | rights)
+    pinned = domain.paging.pin(frames[plan.pointers], L3)
     assert pinned
-    valid = domain.paging.set_base(first_frame + plan.pointers)
+    valid = domain.paging.set_base(frames[plan.pointers])
     assert valid
-    domain.connect(base + plan.console * FRAME, base + plan.store * FRAME)
-    memory.write_bytes(base + plan.start_info * FRAME, start_info(domain, plan, first_frame, command_line))
+    domain.connect(frames[plan.console] * FRAME, frames[plan.store] * FRAME)
+    write_pages(memory, frames, plan.start_info, start_info(domain, plan, command_line))
 
 
-def start_info(domain, plan, first_frame, command_line):
+def write_pages(memory, frames, page, data):
+    """Data on pages that follow each other, from the beginning of one."""
+    done = 0
+    while done < len(data):
+        end = min(done + FRAME, len(data))
+        assert 0 <= done <= end
+        memory.write_bytes(frames[page] * FRAME, data[done:end])
+        page += 1
+        done = end
+
+
+def start_info(domain, plan, command_line):
     if len(command_line) >= layout.COMMAND_LINE_SIZE:
         raise UserError('--append: longer than the %d bytes that a paravirtual domain can take; shorten it' % (layout.COMMAND_LINE_SIZE - 1))
     block = Block(FRAME)
     block.put(0, layout.MAGIC)
     block.put32(layout.NR_PAGES, plan.pages)
     block.put32(layout.SHARED_INFO, domain.shared_frame * FRAME)
-    block.put32(layout.STORE_FRAME, first_frame + plan.store)
+    block.put32(layout.STORE_FRAME, domain.page_frames[plan.store])
     block.put32(layout.STORE_PORT, domain.store.port)
-    block.put32(layout.CONSOLE_FRAME, first_frame + plan.console)
+    block.put32(layout.CONSOLE_FRAME, domain.page_frames[plan.console])
     block.put32(layout.CONSOLE_PORT, domain.console.port)
     block.put32(layout.PT_BASE, plan.address(plan.pointers))
     block.put32(layout.NR_PT_FRAMES, 1 + POINTERS + plan.tables)
@@ -185,20 +201,21 @@ def start_info(domain, plan, first_frame, command_line):
 
 def furnish(domain, plan, drives):
     """What the domain finds in the store and in its grant table."""
-    first = domain.first_frame
-    domain.grants.put(CONSOLE_REFERENCE, BACKEND, first + plan.console)
-    domain.grants.put(STORE_REFERENCE, BACKEND, first + plan.store)
+    frames = domain.page_frames
+    domain.grants.put(CONSOLE_REFERENCE, BACKEND, frames[plan.console])
+    domain.grants.put(STORE_REFERENCE, BACKEND, frames[plan.store])
     store = domain.neighbours.store
     home = domain.home()
     store.give(home, BACKEND, domain.identity)
     for name in ['control', 'control/shutdown', 'data', 'device', 'drivers', 'error', 'feature']:
         store.give(home + '/' + name, domain.identity, BACKEND)
     for name, text in [('name', domain.name), ('domid', '%d' % domain.identity), ('memory/target', '%d' % (plan.pages * 4)),
-                       ('console/ring-ref', '%d' % (first + plan.console)), ('console/port', '%d' % domain.console.port), ('console/type', 'hyper'),
-                       ('console/limit', '1048576'), ('store/ring-ref', '%d' % (first + plan.store)), ('store/port', '%d' % domain.store.port)]:
+                       ('console/ring-ref', '%d' % (frames[plan.console])), ('console/port', '%d' % domain.console.port), ('console/type', 'hyper'),
+                       ('console/limit', '1048576'), ('store/ring-ref', '%d' % (frames[plan.store])), ('store/port', '%d' % domain.store.port)]:
         store.put(home + '/' + name, text)
     for k in range(len(drives)):
         backend = BlockBackend(domain, store, drives[k], k)
+        domain.backends.append(backend)
         backend.publish()
 
 

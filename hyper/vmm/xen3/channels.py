@@ -4,7 +4,7 @@ words of the first have such bits that are not masked, and a byte that there are
 A port leads to another domain's port, to a back end of the hypervisor's (a Receiver), or is fed by a virtual interrupt.
 """
 from hyper.vmm.para.events import Events
-from hyper.vmm.para.layout import EINVAL
+from hyper.vmm.para.layout import EINVAL, EVENT_DIE
 from hyper.vmm.xen3.layout import (BACKEND, EEXIST, ENOSPC, ESRCH, MASK, PENDING, PENDING_SELECTOR, PORTS, SELF, UPCALL_MASK, UPCALL_PENDING, VIRQS)
 
 FREE, UNBOUND, INTERDOMAIN, PHYSICAL, VIRTUAL, IPI, RESERVED = range(7)         # of a port, numbered as its status is told
@@ -20,10 +20,11 @@ class Receiver(object):
 
 class Channels(Events):
     """Of the Xen3Domain `domain`; `shared` is the machine address of its shared_info, `peers` the list of all such domains, by which others are found."""
-    _immutable_fields_ = ['peers', 'state', 'receiver', 'remote_domain', 'remote_port', 'virq']
+    _immutable_fields_ = ['identity', 'peers', 'state', 'receiver', 'remote_domain', 'remote_port', 'virq']
 
     def __init__(self, domain, memory, shared, peers):
         Events.__init__(self, domain, memory, shared)
+        self.identity = domain.identity
         self.peers = peers
         self.state = [FREE] * PORTS
         self.receiver = [None] * PORTS          # of INTERDOMAIN: a back end
@@ -68,6 +69,11 @@ class Channels(Events):
     def deliver(self):
         if self.is_due():
             self.domain.bounce.event()          # which masks
+
+    def send(self, event):
+        """An event of Xen 1: the only one that anybody sends to a domain of another interface asks it to end."""
+        if event == EVENT_DIE:
+            self.domain.ask_to_end()
 
     # -- bits
 
@@ -164,17 +170,17 @@ class Channels(Events):
         if port == NO_PORT:
             return -ENOSPC
         self.state[port] = UNBOUND
-        self.remote_domain[port] = self.domain.identity if remote == SELF else remote
+        self.remote_domain[port] = self.identity if remote == SELF else remote
         return port
 
     def bind(self, remote, remote_port):
         """A port that leads to one of another domain which waits for that; its number, or an error."""
         if remote == SELF:
-            remote = self.domain.identity
+            remote = self.identity
         other = self.peer(remote)
         if other is None:
             return -ESRCH
-        if not 0 < remote_port < PORTS or other.state[remote_port] != UNBOUND or other.remote_domain[remote_port] != self.domain.identity:
+        if not 0 < remote_port < PORTS or other.state[remote_port] != UNBOUND or other.remote_domain[remote_port] != self.identity:
             return -EINVAL
         port = self.take()
         if port == NO_PORT:

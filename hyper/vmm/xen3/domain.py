@@ -23,13 +23,14 @@ from hyper.vmm.xen3.store.connection import Connection
 from hyper.walk import CR0_PAGING, CR4_PAE, walk
 
 # frames of the hypervisor's for each domain: VMCS, private page table, IDT with TSS, shared_info, L3 entries, descriptors, an empty one
-POINTERS, RESERVED_DESCRIPTORS, EMPTY, FIRST_M2P_TABLE = 4, 5, 6, 7
+SHARED_INFO, POINTERS, RESERVED_DESCRIPTORS, EMPTY, FIRST_M2P_TABLE = 3, 4, 5, 6, 7
 FIRST_GRANT_FRAME = FIRST_M2P_TABLE + M2P_TABLES
 OWN_FRAMES = FIRST_GRANT_FRAME + GRANT_FRAMES
+SHARED_FRAMES = 1 + GRANT_FRAMES                # of them, which the domain may map
 
 
 class Xen3Domain(ParaDomain):
-    """As ParaDomain; `own` are OWN_FRAMES cleared frames of which those for grants follow each other, `neighbours` is what all such domains share."""
+    """As ParaDomain; `own` are OWN_FRAMES cleared frames, `neighbours` is what all such domains share."""
     _immutable_fields_ = ['neighbours', 'identity', 'pae', 'memory3', 'xen3_tables', 'ports', 'timers', 'returns', 'grants']
 
     hidden_features = exit_dispatch.HIDDEN_EDX & ~models.PAE
@@ -57,9 +58,12 @@ class Xen3Domain(ParaDomain):
         self.bounce = self.returns
         self.keyboard = Keyboard(self)
         self.channels = EventChannels(self.number, self.events, self.host.devices.channels)     # of Xen 1: without any
+        frames = []
         for k in range(GRANT_FRAMES):
-            self.share(own[FIRST_GRANT_FRAME + k] // FRAME)
-        self.grants = Grants(self.paging, own[FIRST_GRANT_FRAME])
+            self.share_ring(own[FIRST_GRANT_FRAME + k])
+            frames.append(own[FIRST_GRANT_FRAME + k] // FRAME)
+        self.grants = Grants(self.paging, frames)
+        self.backends = []              # of block devices
         self.console = None             # the builder makes these, in pages of the domain's
         self.store = None
 
@@ -69,6 +73,7 @@ class Xen3Domain(ParaDomain):
         for page in [console_page, store_page]:
             held = self.paging.get_typed(page // FRAME, WRITABLE)
             assert held
+            self.rings.append(page // FRAME)
         self.console = ConsoleRing(self, memory, console_page, self.sink)
         self.console.port = self.ports.connect(self.console)
         self.store = Connection(self, memory, store_page, self.neighbours.store, self.home())
@@ -111,13 +116,25 @@ class Xen3Domain(ParaDomain):
         if self.alive:
             ParaDomain.end(self, status, why)
             self.ports.release()
-            self.store.forget()
+            if self.store is not None:
+                self.store.forget()
+            for backend in self.backends:
+                backend.withdraw()
+            self.neighbours.store.discard(self.home())
+
+    def release(self, frames):
+        self.neighbours.domains.remove(self)
+        ParaDomain.release(self, frames)
+
+    def ask_to_end(self):
+        self.neighbours.store.put(self.home() + '/control/shutdown', 'poweroff')
 
     def tally(self, checker):
         if self.paging.base != NO_FRAME:
             checker.refer(self.number, self.paging.base, L3, 'the base pointer', self.paging.base)
-        for frame in [self.shared_frame, self.console.page // FRAME, self.store.page // FRAME]:
-            checker.refer(self.number, frame, WRITABLE, 'the hypervisor', frame)
+        checker.refer(self.number, self.shared_frame, WRITABLE, 'the hypervisor', self.shared_frame)
+        for frame in self.rings:
+            checker.refer(self.number, frame, WRITABLE, 'a ring', frame)
         self.tables.tally(checker)
         self.grants.tally(checker)
 

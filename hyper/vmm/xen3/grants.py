@@ -7,7 +7,8 @@ from hyper.vmm.para.layout import FRAME
 
 GRANT_FRAMES = 4                # of every domain
 ENTRY_SIZE = 8
-ENTRIES = GRANT_FRAMES * FRAME // ENTRY_SIZE
+ENTRIES_OF_FRAME = FRAME // ENTRY_SIZE
+ENTRIES = GRANT_FRAMES * ENTRIES_OF_FRAME
 TYPE, ACCESS, READ_ONLY, READING, WRITING = 3, 1, 4, 8, 16      # of flags
 NOT_GRANTED = -1
 CONSOLE_REFERENCE, STORE_REFERENCE = 0, 1       # entries that the domain builder has filled
@@ -15,13 +16,13 @@ RESERVED_ENTRIES = 8
 
 
 class Grants(object):
-    """`first` is the machine address of GRANT_FRAMES frames of the domain's that follow each other."""
-    _immutable_fields_ = ['paging', 'memory', 'first', 'users']
+    """`frames` are the numbers of GRANT_FRAMES frames of the domain's."""
+    _immutable_fields_ = ['paging', 'memory', 'frames', 'users']
 
-    def __init__(self, paging, first):
+    def __init__(self, paging, frames):
         self.paging = paging
         self.memory = paging.memory
-        self.first = first
+        self.frames = frames
         self.users = [0] * ENTRIES      # how often each entry is in use
         self.writers = {}               # uses by frame, for writing and for reading
         self.readers = {}
@@ -37,13 +38,14 @@ class Grants(object):
         for frame in self.readers:
             for k in range(self.readers[frame]):
                 checker.refer(self.paging.number, frame, UNTYPED, 'a grant', frame)
-        for k in range(GRANT_FRAMES):
-            frame = self.first // FRAME + k
-            checker.refer(self.paging.number, frame, WRITABLE, 'the hypervisor', frame)
+
+    def entry(self, reference):
+        """Its machine address."""
+        return self.frames[reference // ENTRIES_OF_FRAME] * FRAME + reference % ENTRIES_OF_FRAME * ENTRY_SIZE
 
     def put(self, reference, domain, frame):
         """An entry for the guest, made by the domain builder."""
-        at = self.first + reference * ENTRY_SIZE
+        at = self.entry(reference)
         self.memory.write16(at + 2, domain)
         self.memory.write32(at + 4, frame)
         self.memory.write16(at, ACCESS)
@@ -53,7 +55,7 @@ class Grants(object):
         if not 0 <= reference < ENTRIES:
             return NOT_GRANTED
         memory = self.memory
-        at = self.first + reference * ENTRY_SIZE
+        at = self.entry(reference)
         flags = memory.read16(at)
         domain = memory.read16(at + 2)
         frame = memory.read32(at + 4)
@@ -85,5 +87,5 @@ class Grants(object):
         assert reference >= 0
         self.users[reference] -= 1
         if self.users[reference] == 0:
-            at = self.first + reference * ENTRY_SIZE
+            at = self.entry(reference)
             self.memory.write16(at, self.memory.read16(at) & ~(READING | WRITING))

@@ -85,7 +85,7 @@ def operate(domain, command, at):
             status = ERROR
         else:
             for k in range(count):
-                if not linear.write32(frames + 4 * k, domain.grants.first // FRAME + k):
+                if not linear.write32(frames + 4 * k, domain.grants.frames[k]):
                     return False
         return linear.write32(at + 8, status & LOW)
     return copy(domain, at)

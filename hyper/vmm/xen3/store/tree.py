@@ -248,6 +248,12 @@ class Store(object):
         self.write(self.root, path, text, 0)
         self.changed(path)
 
+    def discard(self, path):
+        """Removes a node that may be there, and tells."""
+        if self.find(self.root, path) is not None:
+            self.remove(self.root, path, 0)
+            self.removed(path)
+
     def get(self, path):
         """The text, '' if there is no such node."""
         node = self.find(self.root, path)
