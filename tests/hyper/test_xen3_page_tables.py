@@ -3,7 +3,7 @@ import pytest
 
 from hyper.vmm.para.frame_table import L1, L2, L2_TOP, L3, UNTYPED, WRITABLE
 from hyper.vmm.xen3.layout import FIRST_RESERVED_ENTRY, MOST_GDT_ENTRIES
-from xen3_parts import Bench, DIRECTORIES, EINVAL, ENOSYS, EPERM, FREE, POINTERS, SELF, TABLES, run
+from xen3_parts import Bench, EINVAL, ENOSYS, EPERM, FREE, POINTERS, SELF, TABLES, run
 
 (PIN_L1, PIN_L2, PIN_L3, PIN_L4, UNPIN, NEW_BASE) = range(6)
 CLEAR_PAGE, COPY_PAGE = 16, 17

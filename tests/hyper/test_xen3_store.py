@@ -6,8 +6,8 @@ import pytest
 from hyper.board.disk import DiskError
 from xen3_parts import Bench, EINVAL, ENOSYS, FREE, MemoryDisk, SELF, STORE, TABLES
 from hyper.vmm.xen3.store.connection import (ANSWER_CONSUMED, ANSWER_PRODUCED, ANSWERS, DIRECTORY, ERROR, GET_DOMAIN_PATH, GET_PERMS, MKDIR, READ,
-                                             REQUEST_CONSUMED, REQUEST_PRODUCED, RESET_WATCHES, RING, RM, SET_PERMS, TRANSACTION_END, TRANSACTION_START, UNWATCH,
-                                             WATCH, WATCH_EVENT, WRITE)
+                                             REQUEST_CONSUMED, REQUEST_PRODUCED, RESET_WATCHES, RING, RM, SET_PERMS, TRANSACTION_END, TRANSACTION_START,
+                                             UNWATCH, WATCH, WATCH_EVENT, WRITE)
 
 SEND, ALLOC = 4, 6
 PAGE = FREE + 1
@@ -220,11 +220,14 @@ def test_pages_are_copied_between_domains_as_far_as_they_are_granted():
     grant(bench, 9, PAGE, 2, 1 | 4)
     bench.put([0x12345678], PAGE, 8)
     bench.use(1)
-    copy = lambda source, target, length=4, flags=1: bench.structure('grant_table_op', COPY, list(source) + list(target) + [length | flags << 16, 0], 1)
+
+    def copy(source, target, length=4, flags=1):
+        return bench.structure('grant_table_op', COPY, list(source) + list(target) + [length | flags << 16, 0], 1)
     assert copy((9, 1 | 8 << 16), (bench.frame(PAGE), SELF | 16 << 16)) == 0
     assert bench.word(FREE, 20) == 0 and bench.word(PAGE, 16) == 0x12345678
-    refusals = [((10, 1), (bench.frame(PAGE), SELF), 4, 1, -3), ((9, 5), (bench.frame(PAGE), SELF), 4, 1, -2), ((bench.frame(PAGE), SELF), (9, 1), 4, 2, -3),
-                ((9, 1 | 4095 << 16), (bench.frame(PAGE), SELF), 4, 1, -10), ((9, 1), (bench.frame(TABLES), SELF), 4, 1, -3), ((9, 1), (bench.frame(PAGE), 1), 4, 1, -8)]
+    own = (bench.frame(PAGE), SELF)
+    refusals = [((10, 1), own, 4, 1, -3), ((9, 5), own, 4, 1, -2), (own, (9, 1), 4, 2, -3), ((9, 1 | 4095 << 16), own, 4, 1, -10),
+                ((9, 1), (bench.frame(TABLES), SELF), 4, 1, -3), ((9, 1), (bench.frame(PAGE), 1), 4, 1, -8)]
     for source, target, length, flags, status in refusals:
         assert copy(source, target, length, flags) == 0 and bench.word(FREE, 20) == status & 0xffff, (source, target)
 
@@ -261,7 +264,8 @@ class FrontEnd(object):
     def put(self, operation, sector, segments, identity=77):
         """Writes a request of (grant, first, last) segments into the ring."""
         at = self.ring + 64 + self.count % 32 * 108
-        text = struct.pack('<BBHQQ', operation, len(segments), 0, identity, sector) + ''.join(struct.pack('<IBBH', g, f, l, 0) for g, f, l in segments[:11])
+        text = struct.pack('<BBHQQ', operation, len(segments), 0, identity, sector)
+        text += ''.join(struct.pack('<IBBH', reference, first, last, 0) for reference, first, last in segments[:11])
         self.bench.memory.write_bytes(at, text)
         self.count += 1
 

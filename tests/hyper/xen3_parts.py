@@ -84,7 +84,8 @@ class MemoryDisk(Disk):
 def make(sources, memory=MEMORY, line='', modules=(), disks=(), check=1, images=None):
     """A hypervisor with a domain for each kernel."""
     images = images or [image_of(source) for source in sources]
-    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image, list(modules), -1, Console(), '', Fittings([Drive(disk, 'ide') for disk in disks], None, ETHERNET_ADDRESS, None, False))
+    fittings = Fittings([Drive(disk, 'ide') for disk in disks], None, ETHERNET_ADDRESS, None, False)
+    configs = [DomainConfig('d%d' % k, 'para', '', memory, line, image, list(modules), -1, Console(), '', fittings)
                for k, image in enumerate(images)]
     hypervisor = Hypervisor(models.find(''), World(), configs, check)
     for domain, config in zip(hypervisor.domains, configs):

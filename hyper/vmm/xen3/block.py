@@ -25,7 +25,7 @@ MOST_SEGMENTS = 11
 SECTORS_OF_PAGE = FRAME // SECTOR
 READ, WRITE, BARRIER, FLUSH = range(4)
 OKAY, FAILED, NOT_SUPPORTED = 0, -1, -2
-IS_CDROM, IS_REMOVABLE, IS_READ_ONLY = 1, 2, 4
+IS_CDROM, IS_READ_ONLY = 1, 4
 NO_RING = -1
 
 
@@ -75,8 +75,8 @@ class BlockBackend(Receiver):
         mode = 'w'
         if self.disk.read_only:
             mode = 'r'
-        for name, text in [('frontend', self.front), ('frontend-id', '%d' % self.domain.identity), ('dev', self.name), ('device-type', kind), ('mode', mode),
-                           ('online', '1'), ('removable', '0'), ('feature-barrier', '1'), ('feature-flush-cache', '1')]:
+        for name, text in [('frontend', self.front), ('frontend-id', '%d' % self.domain.identity), ('dev', self.name), ('device-type', kind),
+                           ('mode', mode), ('online', '1'), ('removable', '0'), ('feature-barrier', '1'), ('feature-flush-cache', '1')]:
             store.put(self.back + '/' + name, text)
         self.tell(INITIALISED_WAIT)
         store.put(self.front + '/state', '%d' % INITIALISING)

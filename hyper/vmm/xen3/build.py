@@ -113,7 +113,7 @@ class Plan(object):
             self.tables = wanted
         self.mapped = (self.end - image.base) // FRAME
         if self.end > END:
-            raise UserError('%s: a domain whose kernel begins at 0x%x has no room for it and its module below the hypervisor; give it a smaller --module' % (
+            raise UserError('%s: a domain whose kernel begins at 0x%x has no room for it below the hypervisor; give it a smaller --module' % (
                 name, image.base))
         if self.mapped > self.pages:
             raise UserError('%s: kernel, module and page tables need %s; give the domain more --memory' % (name, megabytes(self.mapped * FRAME)))

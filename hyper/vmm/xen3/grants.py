@@ -12,7 +12,6 @@ ENTRIES = GRANT_FRAMES * ENTRIES_OF_FRAME
 TYPE, ACCESS, READ_ONLY, READING, WRITING = 3, 1, 4, 8, 16      # of flags
 NOT_GRANTED = -1
 CONSOLE_REFERENCE, STORE_REFERENCE = 0, 1       # entries that the domain builder has filled
-RESERVED_ENTRIES = 8
 
 
 class Grants(object):

@@ -28,7 +28,6 @@ KERNEL_CS, KERNEL_DS, USER_CS, USER_DS = 0xe019, 0xe021, 0xe02b, 0xe033
 UPCALL_PENDING, UPCALL_MASK, PENDING_SELECTOR, CR2 = 0, 1, 4, 8         # of vcpu_info, of which the first is the only one used
 VCPU_TIME = 32
 TIME_VERSION, TIME_TSC, TIME_SYSTEM, TIME_MULTIPLIER, TIME_SHIFT = VCPU_TIME, VCPU_TIME + 8, VCPU_TIME + 16, VCPU_TIME + 24, VCPU_TIME + 28
-VCPU_INFO_SIZE, VCPUS = 64, 32
 PENDING, MASK = 2048, 2176      # of event channels, a bit each
 WALL_VERSION, WALL_SECONDS, WALL_NANOSECONDS, WALL_SECONDS_HIGH = 2304, 2308, 2312, 2340
 PORTS = 1024
@@ -40,12 +39,12 @@ MAGIC = 'xen-3.0-x86_32p'
 COMMAND_LINE_SIZE = 1024
 
 # -- domain numbers with a meaning
-SELF, IO_DOMAIN, XEN_DOMAIN = 0x7ff0, 0x7ff1, 0x7ff2
+SELF = 0x7ff0
 BACKEND = 0                     # the domain that the hypervisor's back ends and its store say they are
 
 # -- virtual interrupts
-VIRQ_TIMER, VIRQ_DEBUG, VIRQ_CONSOLE = range(3)
+VIRQ_TIMER = 0
 VIRQS = 24
 
 # -- errors beside those of Xen 1
-ENOENT, ESRCH, E2BIG, EAGAIN, EACCES, EEXIST, ENOSPC, EOPNOTSUPP, ETIME = 2, 3, 7, 11, 13, 17, 28, 95, 62
+ENOENT, ESRCH, EEXIST, ENOSPC, ETIME = 2, 3, 17, 28, 62
