@@ -59,6 +59,10 @@ def build(hypervisor, config, number, notes):
     module = ''
     if len(config.modules) > 0:
         module = config.modules[0].data
+    if len(config.fittings.interfaces) > 0:
+        raise UserError('--net: there is no network device for a kernel of Xen 3; leave it out')
+    if config.privileged:
+        raise UserError('--privileged: a kernel of Xen 3 cannot control others; leave it out')
     drives = config.fittings.drives
     if len(drives) > MOST_DISKS:
         raise UserError('%d disks: %d are the most' % (len(drives), MOST_DISKS))
