@@ -360,6 +360,7 @@ class Session(object):
     def unfit(self, fittings):
         """Closes what a domain had that is gone."""
         for drive in fittings.drives:
+            self.hypervisor.devices.block.remove_disk(drive.disk)
             drive.disk.close()
             for k in range(len(self.drives)):
                 if self.drives[k] is drive:

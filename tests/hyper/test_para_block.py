@@ -338,11 +338,24 @@ def test_a_domain_uses_of_a_physical_disk_what_it_was_granted(privileged):
     assert rig.do(READ, 100, [rig.buffer(10, 8)], PHYSICAL) == 0                    # all of it is the privileged domain's
 
 
+def test_a_disk_whose_file_is_closed_fails_and_is_no_more_told_of(privileged):
+    rig = privileged
+    rig.write(20, virtual_disk(1, 1, 5, [(PHYSICAL, 0, 8)]))
+    assert rig.do(CREATE, 0, [rig.buffer(20, 1)]) == 0
+    rig.put(READ, 0, [rig.buffer(10, 1, 1)], VIRTUAL | 5, domain=1)
+    assert rig.push(1) == 0
+    rig.bench.hypervisor.devices.block.remove_disk(rig.disk)
+    rig.pass_time()
+    assert rig.responses(1) == [(7, READ, 1)] and rig.disk.moved == []
+    assert rig.do(READ, 0, [rig.buffer(10, 1)], PHYSICAL) == 1
+    assert rig.do(PROBE_PHYSICAL, 0, [rig.buffer(10, 1)]) == 0 and rig.words(10, 1) == [0]
+
+
 def test_1_2_asks_for_the_ring_by_an_operation():
     rig = Rig(interface='1.2')
     bench = rig.bench
     bench.write(30, [2, 0])
-    assert bench.call(11, bench.address(30)) == 0 and rig.words(30, 2) == [2, rig.domains[0].block.shared]
+    assert bench.call(11, bench.address(30)) == 0 and rig.words(30, 2) == [2, rig.domains[0].block.shared // FRAME]
     rig.put(READ, 9, [rig.buffer(10, 1)])
     bench.write(30, [0])
     assert bench.call(11, bench.address(30)) == 0

@@ -91,6 +91,7 @@ def build(hypervisor, config, number):
         fill(domain, plan, image, module, config.command_line, frames)
         start(domain, plan, image)
     except UserError:
+        domain.close_devices()
         domain.release(hypervisor.frames)
         raise
     return domain

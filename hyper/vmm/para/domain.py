@@ -126,14 +126,18 @@ class ParaDomain(Domain):
         elif self.inside and self.events.is_due():
             self.host.domain_interrupted(self)
 
+    def close_devices(self):
+        """Nothing is read or written for it any more."""
+        self.channels.close_all()
+        if self.block is not None:
+            self.block.close()
+        for interface in self.interfaces:
+            interface.close()
+
     def end(self, status, why):
         if self.alive:
             self.times.end()
-            self.channels.close_all()
-            if self.block is not None:
-                self.block.close()
-            for interface in self.interfaces:
-                interface.close()
+            self.close_devices()
         Domain.end(self, status, why)
 
     def unload(self):

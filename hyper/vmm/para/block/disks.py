@@ -6,6 +6,7 @@ the next. So nobody waits for longer than a batch, and neighbouring requests cos
 from rpython.rlib.listsort import make_timsort_class
 
 from hyper.board.clock import Timer
+from hyper.board.disk import Disk, DiskError
 
 GATHER_TIME = 4000              # ns that an idle disk waits for further requests after the first
 POSITION_TIME = 10000           # ns to come to a sector that does not follow the last one
@@ -39,9 +40,22 @@ def _before(a, b):
 BySector = make_timsort_class(lt=_before)
 
 
+class Gone(Disk):
+    """In place of a disk whose file is closed."""
+
+    def __init__(self):
+        Disk.__init__(self, 0, True)
+
+    def read(self, sector, count):
+        raise DiskError
+
+    def write(self, sector, data):
+        raise DiskError
+
+
 class PhysicalDisk(Timer):
     """`disk` is a hyper.board.disk.Disk, `number` its device number, `kind` what a probe tells of it."""
-    _immutable_fields_ = ['clock', 'disk', 'number', 'kind']
+    _immutable_fields_ = ['clock', 'number', 'kind']
 
     def __init__(self, clock, disk, number, kind):
         self.clock = clock
@@ -151,6 +165,12 @@ class BlockDevices(object):
         physical = PhysicalDisk(clock, disk, IDE | len(self.disks), kind)
         self.disks.append(physical)
         return physical
+
+    def remove_disk(self, disk):
+        """A Disk is about to be closed. Its number is not used again, and what is asked of it fails."""
+        for physical in self.disks:
+            if physical.disk is disk:
+                physical.disk = Gone()
 
     def find_disk(self, number):
         """A PhysicalDisk by its device number, None if there is none."""

@@ -94,7 +94,7 @@ class Operations(object):
     def probe_physical(self, ring, buffer):
         devices = []
         for disk in self.devices.disks:
-            if ring.domain.privileged or has_grant(ring, disk):
+            if disk.disk.sectors > 0 and (ring.domain.privileged or has_grant(ring, disk)):
                 devices.append((disk.number, disk.kind, disk.disk.sectors))
         return put_devices(buffer, devices)
 
