@@ -1,9 +1,9 @@
 """What moving bytes costs: the rings of a paravirtual domain against the devices of a PC that a hypervisor emulates, or that a machine has.
 
-The kernel's `micro=` operations (kernel/device_micro.c) move them: a disk's pages in requests of 12, eight at a time; lines to the console; datagrams to another domain and
-back. Three numbers say what that costs: bytes in a second of the host's time, of which the hypervisor takes its part; bytes in a second of machine time, which the
-devices' models decide; and instructions and exits for each kilobyte, of all domains. Instructions and exits are those of a boot less those of one that moves a
-tenth as much.
+The kernel's `micro=` operations (kernel/device_micro.c) move them: a disk's pages in requests of 12, eight at a time; lines to the console;
+datagrams to another domain and back. Three numbers say what that costs: bytes in a second of the host's time, of which the hypervisor takes its
+part; bytes in a second of machine time, which the devices' models decide; and instructions and exits for each kilobyte, of all domains.
+Instructions and exits are those of a boot less those of one that moves a tenth as much.
 """
 import pathlib
 import tempfile

@@ -1,7 +1,7 @@
 """Physical disks, which the hypervisor drives, and virtual ones, which domains see: lists of extents of physical ones.
 
-A physical disk serves what all domains ask for in batches: while it works off one, in the order of its sectors from where it stands, requests gather for
-the next. So nobody waits for longer than a batch, and neighbouring requests cost no positioning.
+A physical disk serves what all domains ask for in batches: while it works off one, in the order of its sectors from where it stands, requests
+gather for the next. So nobody waits for longer than a batch, and neighbouring requests cost no positioning.
 """
 from rpython.rlib.listsort import make_timsort_class
 

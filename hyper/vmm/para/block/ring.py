@@ -1,11 +1,11 @@
 """The block ring: a page that a domain shares with the hypervisor, by which it asks for sectors of its disks.
 
-The page has two indices, of the next request (written by the guest) and of the next response (written here), and 64 entries. A response takes the place of
-a request that was taken out. Responses come in the order in which requests are done, and are told from each other by the guest's id. A request of operation
-SPECIAL without segments is a barrier: it is done when all before it are, and nothing after it begins earlier.
+The page has two indices, of the next request (written by the guest) and of the next response (written here), and 64 entries. A response takes the
+place of a request that was taken out. Responses come in the order in which requests are done, and are told from each other by the guest's id. A
+request of operation SPECIAL without segments is a barrier: it is done when all before it are, and nothing after it begins earlier.
 
-What the guest writes is read once, into a Request, when it says that there is something; what it writes later has no effect on that. Frames are looked at
-at the moment when data are moved.
+What the guest writes is read once, into a Request, when it says that there is something; what it writes later has no effect on that. Frames are
+looked at at the moment when data are moved.
 """
 from hyper.board.clock import Timer
 from hyper.board.disk import DiskError, SECTOR

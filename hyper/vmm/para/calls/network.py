@@ -1,6 +1,6 @@
-"""net_update and network_op of 1.0, and net_io_op, which takes the place of the first in 1.2. Structures are of 32-bit words if nothing else is said."""
-from hyper.vmm.para.layout import (EFAULT, EINVAL, ENOSYS, ENOSPC, EPERM, ESRCH, FRAME, NET_FLUSH, NET_INFORMATION, NET_PUSH, NET_RESET, NETWORK_ADD, NETWORK_COUNTERS,
-                                   NETWORK_DELETE, NETWORK_LIST, NETWORK_PARAMETERS, NETWORK_QUERY)
+"""net_update and network_op of 1.0, and net_io_op, which takes the place of the first in 1.2. Structures are of 32-bit words."""
+from hyper.vmm.para.layout import (EFAULT, EINVAL, ENOSYS, ENOSPC, EPERM, ESRCH, FRAME, NET_FLUSH, NET_INFORMATION, NET_PUSH, NET_RESET, NETWORK_ADD,
+                                   NETWORK_COUNTERS, NETWORK_DELETE, NETWORK_LIST, NETWORK_PARAMETERS, NETWORK_QUERY)
 from hyper.vmm.para.credit import Credit
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmm.para.network.interface import MOST_INTERFACES
@@ -86,7 +86,8 @@ def change_rules(domain, operation, at):
         return -EINVAL
     if words[7] != PHYSICAL and words[7] != ANY and words[7] not in router.interfaces:
         return -EINVAL
-    rule = Rule(words[0], words[1], words[2] & 0xffff, words[2] >> 16, words[3], words[4], words[5] & 0xffff, words[5] >> 16, protocol, words[7], words[8], action)
+    rule = Rule(words[0], words[1], words[2] & 0xffff, words[2] >> 16, words[3], words[4], words[5] & 0xffff, words[5] >> 16, protocol,
+                words[7], words[8], action)
     if operation == NETWORK_ADD:
         if not router.rules.add(rule):
             return -ENOSPC

@@ -1,8 +1,8 @@
 """A network interface of a domain: a page with two rings of 256 entries that it shares with the hypervisor, and their indices in shared_info.
 
-Transmitting: a request names a packet in memory; it is sent when its response comes. Receiving: a request names a page-table entry of the domain's, which maps
-a page that nothing else refers to. The hypervisor takes that page away, and later puts one with a packet in its place: so a packet is brought to a domain
-without being copied into its memory, and what the processor knew of the entry is forgotten before.
+Transmitting: a request names a packet in memory; it is sent when its response comes. Receiving: a request names a page-table entry of the domain's,
+which maps a page that nothing else refers to. The hypervisor takes that page away, and later puts one with a packet in its place: so the page
+changes hands with the packet in it, and what the processor knew of the entry is forgotten before.
 
 Indices go from 0 to 255 and round; they and the entries are read once, when the guest says that there is something.
 """

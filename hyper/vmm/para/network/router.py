@@ -25,7 +25,8 @@ class Router(Timer):
         for rule in rules:
             for interface in [rule.source_interface, rule.destination_interface]:
                 if interface != PHYSICAL and interface != ANY and interface not in self.interfaces:
-                    raise UserError("--rule: there is no interface %s; domains are numbered from 0 in their order, and their --net likewise" % interface_text(interface))
+                    raise UserError("--rule: there is no interface %s; domains are numbered from 0 in their order, and their --net likewise" %
+                                    interface_text(interface))
             if not self.rules.add(rule):
                 raise UserError("--rule: too many")
 

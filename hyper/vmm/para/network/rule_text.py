@@ -122,5 +122,5 @@ def parse_rule(text):
         parts.take(word)
     if action == ACCEPT and parts.interfaces[1] == ANY:
         raise UserError('--rule %s: a packet goes to one interface; say which by to=' % text)
-    return Rule(parts.addresses[0], parts.addresses[1], parts.ports[0], parts.ports[1], parts.masks[0], parts.masks[1], parts.port_masks[0], parts.port_masks[1],
-                parts.protocol, parts.interfaces[0], parts.interfaces[1], action)
+    return Rule(parts.addresses[0], parts.addresses[1], parts.ports[0], parts.ports[1], parts.masks[0], parts.masks[1],
+                parts.port_masks[0], parts.port_masks[1], parts.protocol, parts.interfaces[0], parts.interfaces[1], action)

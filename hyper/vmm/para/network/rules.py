@@ -1,7 +1,7 @@
 """Rules of the virtual firewall-router: where packets go, and which go nowhere.
 
-The first rule that accepts a packet says where it goes; one that no rule accepts is dropped. Rules that lead to a domain stand before those that lead outside,
-so that domains reach each other though each may also reach all the world; otherwise they stand in the order in which they were added.
+The first rule that accepts a packet says where it goes; one that no rule accepts is dropped. Rules that lead to a domain stand before those that
+lead outside, so that domains reach each other though each may also reach all the world; otherwise they stand in the order in which they were added.
 """
 
 PHYSICAL, ANY = 0xfffff001, 0xfffff002          # interfaces; any other is a domain's: domain << 12 | index
