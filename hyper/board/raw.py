@@ -6,6 +6,7 @@ bytearray, since rffi's simulated memory would take minutes to allocate. Offsets
 import struct
 
 from rpython.rlib.objectmodel import we_are_translated
+from rpython.rlib.rarithmetic import intmask, r_uint
 from rpython.rlib.rawstorage import raw_storage_getitem_unaligned, raw_storage_setitem_unaligned
 from rpython.rtyper.lltypesystem import lltype, rffi
 
@@ -162,3 +163,30 @@ def store_bytes(storage, offset, data):
         return
     with rffi.scoped_nonmovingbuffer(data) as source:
         _memcpy(rffi.ptradd(storage, offset), source, rffi.cast(rffi.SIZE_T, len(data)))
+
+
+_memcmp = rffi.llexternal('memcmp', [rffi.CCHARP, rffi.CCHARP, rffi.SIZE_T], rffi.INT, releasegil=False)
+
+
+def are_equal(storage, offset, other, size):
+    """Whether two ranges of one storage hold the same bytes."""
+    if not we_are_translated():
+        return storage[offset:offset + size] == storage[other:other + size]
+    return rffi.cast(lltype.Signed, _memcmp(rffi.ptradd(storage, offset), rffi.ptradd(storage, other), rffi.cast(rffi.SIZE_T, size))) == 0
+
+
+def holds(storage, offset, data):
+    """Whether a string stands at the offset."""
+    if not we_are_translated():
+        return storage[offset:offset + len(data)] == data
+    with rffi.scoped_nonmovingbuffer(data) as source:
+        return rffi.cast(lltype.Signed, _memcmp(rffi.ptradd(storage, offset), source, rffi.cast(rffi.SIZE_T, len(data)))) == 0
+
+
+def sample(storage, offset, size):
+    """A number that ranges with the same bytes have in common, and others seldom."""
+    number = r_uint(0)
+    for at in range(offset, offset + size, 64):
+        number = (number ^ r_uint(load64(storage, at))) * r_uint(0x9e3779b97f4a7c15)
+        number ^= number >> 29
+    return intmask(number)

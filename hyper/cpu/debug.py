@@ -41,7 +41,8 @@ class Debug(object):
         self.data = []
         self.ports = []
         self.traps = 0              # debug exceptions behind the last instruction: bits of DR6
-        self.alone = False          # the next instruction must be executed alone: it touches a watched datum
+        self.alone = False          # the next instruction must be executed alone: it touches a watched datum or code
+        self.repeated = None        # its block, if it is a repetition that has overwritten itself: it goes on as it was fetched
         self.exact = False          # an instruction is being executed alone
         self.single_step = False    # and ends in a single-step trap
         self.detected = False       # the #DB being delivered is that of DR7.GD

@@ -1217,7 +1217,7 @@ def decode_instruction(d):
 
 def decode_block(page, address, honours_breakpoints=True):
     """The block at a linear address of a code page."""
-    if page.frame == -1:        # a fault page: see CodeCache.fill
+    if page.code is None:       # a fault page: see CodeCache.fill
         eip = (address - page.mode.cs_base) & M32
         if honours_breakpoints and page.mode.system.debug.is_stop(address):
             return Block(page, address, [], B.Stop(eip), [eip, eip], None, False)
@@ -1261,7 +1261,7 @@ def decode_operations(d, page, address):
 
 def decode_single(page, address):
     """A block of one instruction, in which breakpoints are not seen."""
-    if page.frame == -1:
+    if page.code is None:
         return decode_block(page, address, False)
     d = Decoder(page, address)
     d.honours_breakpoints = False

@@ -9,6 +9,7 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import faults
 from hyper.cpu import system as stops
+from hyper.cpu.block import text_of
 from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
 from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
@@ -185,6 +186,7 @@ def reach_breakpoint(system):
 
 def run(system):
     """Run guest code until something stops it; returns and clears `system.stop`."""
+    system.code.executing = True
     limit = system.limit
     if limit != stops.FOREVER:
         system.limit = max(limit - STEP_MARGIN, 0)
@@ -209,6 +211,7 @@ def run(system):
             if system.stop == stops.STOP_NONE:
                 system.stop = stops.STOP_DEADLINE
         system.limit = limit
+    system.code.executing = False
     reason = system.stop
     if reason == stops.STOP_BREAKPOINT:
         system.look = stops.LOOK_LATER
@@ -260,7 +263,14 @@ def step(system):
     mode = system.mode
     address = (cpu.eip + mode.cs_base) & M32
     page = system.code.page(mode, address & PAGE)
-    block = decode_single(page, address)
+    block = debug.repeated
+    debug.repeated = None
+    overwritten = block is not None and block.address == address and block.page.mode is mode
+    if not overwritten:
+        block = decode_single(page, address)
+    text = ''
+    if block.terminator.repeats:
+        text = text_of(system.memory, page, block)
     traps = debug.traps
     rf = system.eflags & RF
     debug.begin()
@@ -280,6 +290,11 @@ def step(system):
         debug.abandon(traps, rf)        # nothing has been executed: what could not be fetched now can
     else:
         debug.finish(repeats)
+        if repeats and block.terminator.repeats:
+            # one that overwrites itself goes on as it was fetched, until it is interrupted
+            if overwritten or text_of(system.memory, system.code.page(mode, address & PAGE), block) != text:
+                debug.repeated = block
+                debug.alone = True
     if debug.are_traps_due():
         raise_debug(system)
         system.look = stops.LOOK_NOW

@@ -47,7 +47,7 @@ class Breakpoint(Abort):
 
 
 class ExecuteAlone(Abort):
-    """The running instruction touches a watched datum, so it must be executed alone: see hyper.cpu.debug."""
+    """The running instruction touches a watched datum (see hyper.cpu.debug) or writes where code is (hyper.cpu.block), so it must be executed alone."""
 
 
 def general_protection(selector=0):

@@ -321,7 +321,7 @@ class MMU(object):
         if (address + (size - 1)) & PAGE == raw.load64(tlb, i + WRITE_TAG):
             raw.store(self.memory.storage, address + raw.load64(tlb, i + ADDEND), value, size)
         else:
-            self._store(address, value, size, user)
+            self._store(address, value, size, user, False)
 
     # -- accesses that miss the TLB
 
@@ -334,7 +334,7 @@ class MMU(object):
     def store(self, address, value, size, user):
         if len(self.system.debug.data):
             self.system.debug.touch(address, size, True)
-        self._store(address, value, size, user)
+        self._store(address, value, size, user, True)
 
     def _load(self, address, size, user):
         if (address & 0xfff) + size > 4096:
@@ -346,17 +346,30 @@ class MMU(object):
         self._fill(address, physical, user, False)
         return self.system.read_physical(physical, size)
 
-    def _store(self, address, value, size, user):
+    def _store(self, address, value, size, user, instruction):
+        """`instruction`: whether the running instruction can be begun again, see CodeCache.before_store."""
         if (address & 0xfff) + size > 4096:
             # both pages must take the write before either is changed
-            self.physical(address, WRITE, user)
-            self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written
+            first = self.physical(address, WRITE, user)
+            last = self.physical((address + size - 1) & PAGE, WRITE, user)      # CR2: the first byte that cannot be written
+            if instruction:
+                self._leave_code(first, last, size)
             for k in range(size):
-                self._store((address + k) & M32, (value >> (8 * k)) & 0xff, 1, user)
+                self._store((address + k) & M32, (value >> (8 * k)) & 0xff, 1, user, False)
             return
         physical = self.physical(address, WRITE, user)
+        if instruction:
+            self._leave_code(physical, physical, size)
         self._fill(address, physical, user, True)
         self.system.write_physical(physical, value, size)
+
+    def _leave_code(self, first, last, size):
+        """An instruction is about to write from `first` on, or to the beginning of the page `last` too."""
+        code = self.system.code
+        if self.memory.contains(first, 1) and self.memory.has_code(first):
+            code.before_store(first, size)
+        if last != first and self.memory.contains(last, 1) and self.memory.has_code(last):
+            code.before_store(last, size)
 
     def prepare_write(self, address, size, user):
         """Raise what a write would raise; the machine-physical address if it is plain RAM in one page without code, else -1."""
@@ -364,8 +377,10 @@ class MMU(object):
             self.system.debug.touch(address, size, True)
         physical = self.physical(address, WRITE, user)
         if (address & 0xfff) + size > 4096:
-            self.physical((address + size - 1) & PAGE, WRITE, user)     # CR2: the first byte that cannot be written
+            last = self.physical((address + size - 1) & PAGE, WRITE, user)      # CR2: the first byte that cannot be written
+            self._leave_code(physical, last, size)
             return -1
+        self._leave_code(physical, physical, size)
         self._fill(address, physical, user, True)
         if not self.memory.contains(physical, size) or self.system.is_device(physical) or self.memory.has_code(physical):
             return -1

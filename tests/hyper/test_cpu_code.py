@@ -117,6 +117,63 @@ def test_an_instruction_across_two_pages_follows_both():
     assert guest.run() is None and guest.ebx == 1 + 7 + 0x90007
 
 
+def test_a_repetition_that_overwrites_itself_goes_on_as_it_was_fetched():
+    guest = run('mov $1f, %edi; mov $5, %ecx; mov $0x90, %al; 1: rep stosb; inc %ebx; inc %ebx; inc %ebx; hlt')
+    assert guest.happened is None and guest.ecx == 0 and guest.ebx == 0     # two bytes of its own and three behind
+    assert guest.memory.read_bytes(guest.edi - 5, 5) == '\x90' * 5
+
+
+def code_of(guest, frame):
+    return guest.system.code.frames.get(frame, None)
+
+
+FUNCTION = '\x40\xc3'.ljust(4096, '\0')         # inc eax; ret
+
+
+def two_frames(source):
+    """A guest with a function in two frames, mapped at 100000h and 180000h."""
+    guest = Guest(source)
+    guest.enable_paging()
+    guest.memory.write_bytes(0x100000, FUNCTION)
+    guest.memory.write_bytes(0x101000, FUNCTION)
+    guest.map(0x180000, 0x101000, 7)
+    return guest
+
+
+def test_frames_with_the_same_bytes_share_their_code():
+    guest = two_frames('call 0x100000; call 0x180000; hlt')
+    assert guest.run() is None and guest.eax == 2
+    assert code_of(guest, 0x100000) is code_of(guest, 0x101000)
+
+
+def test_a_write_to_one_of_them_changes_only_that_one():
+    guest = two_frames('call 0x100000; call 0x180000; movb $0x43, 0x180000; call 0x100000; call 0x180000; hlt')
+    assert guest.run() is None and guest.eax == 3 and guest.ebx == 1        # 43h: inc ebx
+    assert code_of(guest, 0x100000) is not code_of(guest, 0x101000)
+
+
+def test_code_outlives_its_frame_until_the_bytes_come_again():
+    guest = two_frames('call 0x100000; movb $0x43, 0x100000; movb $0x40, 0x100000; call 0x100000; hlt')
+    guest.step(3)
+    first = code_of(guest, 0x100000)
+    assert guest.run() is None and guest.eax == 2
+    assert code_of(guest, 0x100000) is first and not first.dropped
+
+
+def test_code_beside_data_that_changes_stays():
+    guest = two_frames('mov $3, %ecx; 1: call 0x100000; incb 0x100800; loop 1b; hlt')
+    guest.step(4)
+    first = code_of(guest, 0x100000)
+    assert guest.run() is None and guest.eax == 3
+    assert code_of(guest, 0x100000) is first and first.live
+
+
+def test_code_that_no_frame_holds_is_forgotten_in_the_end():
+    guest = two_frames('mov $1000, %ecx; 1: mov %ecx, 0x100004; call 0x100000; movb $0x90, 0x100000; movb $0x40, 0x100000; loop 1b; hlt')
+    assert guest.run() is None and guest.eax == 1000
+    assert len(guest.system.code.known) < 600
+
+
 def test_code_rewritten_by_the_outside_is_seen():
     guest = Guest('1: mov $1, %al; jmp 1b')
     guest.step(10)

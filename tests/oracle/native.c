@@ -39,7 +39,7 @@ struct action { void *handler; u32 flags; void *restorer; u32 mask[2]; };
 struct stack { void *sp; u32 flags, size; };
 
 static struct header header;
-static u8 image[DATA_SIZE] __attribute__((aligned(4)));
+static u8 image[DATA_SIZE] __attribute__((aligned(4096)));      /* read only, once it is there: a snippet may find it */
 static u8 states[MOST_STATES][STATE_SIZE] __attribute__((aligned(16)));
 u8 entry_state[STATE_SIZE] __attribute__((aligned(16)));
 static struct snippet snippet;
@@ -194,6 +194,7 @@ void begin(void) {
     map(CODE, CODE_SIZE, 7);
     map(DATA, DATA_SIZE + 4096, 3);
     copy((void *)(DATA + DATA_SIZE), image, 4096);
+    call(125, (long)image, DATA_SIZE, 1, 0, 0);     /* mprotect */
     call(125, DATA + DATA_SIZE, 4096, 1, 0, 0);     /* mprotect: to be read only */
     make_ldt();
     call(186, (long)&stack, 0, 0, 0, 0);

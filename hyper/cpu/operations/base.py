@@ -27,6 +27,7 @@ class Terminator(Operation):
     """The last operation of a block; `next` is the EIP of the instruction behind it."""
     _immutable_fields_ = ['next']
     ends_block = True
+    repeats = False         # whether it may come back to itself
 
     def __init__(self, next_eip):
         self.next = next_eip

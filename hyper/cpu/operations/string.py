@@ -169,6 +169,7 @@ def compare_many(mode, source, target, count, size, equal):
 class RepeatedString(Terminator):
     """`condition` is REPEAT, or for CMPS and SCAS the value of ZF to go on with."""
     _immutable_fields_ = ['kind', 'segment', 'size', 'address_mask', 'condition', 'start']
+    repeats = True
 
     def __init__(self, next_eip, start, kind, segment, size, address_mask, condition):
         Terminator.__init__(self, next_eip)
