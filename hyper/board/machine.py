@@ -19,9 +19,9 @@ from hyper.board.pc import COM1, PC
 from hyper.board.local_apic import ProcessorPins
 from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
-from hyper.cpu.faults import Abort
 from hyper.cpu.system import CoprocessorWires, InterruptController, System
 from hyper.vmx.operation import attach
+from hyper.walk import walk
 
 # Why a run ended; the numbers are those of the C interface.
 RUNNING = -1
@@ -435,10 +435,18 @@ class Machine(object):
         if self.pc is None or system.eflags & EFLAGS_IF or system.vmx_non_root:
             return False
         at = system.base[CS] + system.eip
-        try:
-            return jumps_to_itself(system.read_system(at, 4), system.read_system(at - 2, 4))
-        except Abort:
-            return False                # the bytes beside the instruction are not mapped
+        return jumps_to_itself(self.glimpse(at), self.glimpse(at - 2))
+
+    def glimpse(self, address):
+        """32 bits at a linear address, 0 where they are not mapped. This depends on the clock on the wall, so it leaves no accessed bits behind."""
+        system = self.system
+        value = 0
+        for k in range(4):
+            physical = walk(self.memory, system.cr0, system.cr3, system.cr4, address + k)
+            if physical < 0:
+                return 0
+            value |= self.memory.read8(physical) << 8 * k
+        return value
 
 
 def jumps_to_itself(code, code_before):

@@ -196,3 +196,15 @@ def test_time_does_not_leap_while_interrupts_are_off(wall):
     wall.time += 0.2
     assert m.run(-1, -1, -1.0) == stops.POWERED_OFF
     assert m.system.now() == m.system.icount
+
+
+def test_looking_whether_a_guest_is_stuck_changes_nothing_in_it():
+    made = machine(SELF)
+    memory, system = made.memory, made.system
+    memory.write32(0x1000, 0x2007)
+    memory.write32(0x2004, AT | 7)          # linear 1000h
+    system.cr0, system.cr3, system.eip, system.eflags = 0x80000011, 0x1000, 0x1000, 2
+    assert made.stuck()
+    assert memory.read32(0x1000) == 0x2007 and memory.read32(0x2004) == AT | 7
+    system.eip = 0x2000                     # not mapped
+    assert not made.stuck()
