@@ -109,6 +109,15 @@ def test_a_picture_of_the_screen_has_what_the_boot_sector_printed(seabios, disk,
         assert image.size == (640, 400) and len(image.getcolors()) == 2
 
 
+def test_seabios_hears_the_keys_of_the_pc_s_keyboard(seabios, disk):
+    with Machine.from_words(boot_words(seabios, '--memory', '16M', '--disk', f'{disk},ro')) as machine:
+        machine.run(output='Press ESC for boot menu', seconds=SECONDS)
+        machine.press('\x1b')
+        assert machine.run(output='Select boot device', seconds=SECONDS).reason == Reason.OUTPUT, machine.output[-300:]
+        machine.press('1')
+        assert machine.run(seconds=SECONDS).status == 5
+
+
 @pytest.fixture(scope='module')
 def grub(tmp_path_factory):
     """Makes an ISO image of Debian's rescue disk of GRUB with a configuration of ours in place of its example."""
