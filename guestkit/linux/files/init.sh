@@ -7,7 +7,15 @@
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/ TERM=${TERM:-vt102}
 hostname linux
-while read -r module; do insmod /modules/$module; done < /modules/order
+# Parameters of modules stand on the kernel's command line, as MODULE.NAME=VALUE.
+words=$(cat /proc/cmdline)
+while read -r module; do
+    parameters=
+    for word in $words; do
+        case "$word" in "${module%.ko}".*) parameters="$parameters ${word#*.}" ;; esac
+    done
+    insmod "/modules/$module" $parameters
+done < /modules/order
 
 # Success is a power-off by ACPI, where there is that; else the exit device of the machine has the status: a byte written to this port.
 leave() {
