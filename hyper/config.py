@@ -2,16 +2,17 @@
 
 from hyper.board.fittings import BARE
 from hyper.loader.entry import BootRequest
+from hyper.vmm.scheduler.parameters import Parameters
 
 
 class DomainConfig(object):
     """`mode` and `mmu` are words of hyper.options; `memory` in bytes; `image` and `modules` are ImageFiles; `at` is the
     address of a flat image or -1; `sink` (CharSink) takes the console output; `interface` is the version of Xen's interface,
     '' for the usual one; `fittings` (Fittings) are what it has beside a plain PC; `counts_places` asks for exits by address;
-    a `privileged` domain may control others."""
+    a `privileged` domain may control others; `scheduling` are the Parameters for the scheduler."""
 
     def __init__(self, name, mode, mmu, memory, command_line, image, modules, at, sink, interface='', fittings=BARE,
-                 counts_places=False, privileged=False):
+                 counts_places=False, privileged=False, scheduling=Parameters()):
         self.name = name
         self.mode = mode
         self.mmu = mmu
@@ -27,6 +28,7 @@ class DomainConfig(object):
         self.firmware = False           # the image is firmware
         self.video_rom = ''             # what that has for the display adapter
         self.privileged = privileged
+        self.scheduling = scheduling
 
     def boot_request(self, model=None):
         """For hyper.loader.detect.load."""

@@ -2,6 +2,7 @@
 
 from hyper.errors import UserError
 from hyper.vmm.para.network.rule_text import parse_rule
+from hyper.vmm.scheduler.parameters import LEAST_ALLOWANCE, MOST_ADVANCE, MOST_ALLOWANCE, Parameters
 
 NATIVE = 'native'
 PARA = 'para'
@@ -14,6 +15,9 @@ REPORTS = ['text', 'json', 'none']
 XEN_1_0 = '1.0'
 XEN_1_2 = '1.2'
 INTERFACES = [XEN_1_0, XEN_1_2]
+BORROWED_VIRTUAL_TIME = 'bvt'
+ROUND_ROBIN = 'rr'
+SCHEDULERS = [BORROWED_VIRTUAL_TIME, ROUND_ROBIN]
 IDE = 'ide'
 VIRTIO = 'virtio'
 CDROM = 'cdrom'
@@ -42,6 +46,8 @@ MOST_MEMORY = 3 * GB
 PAGE = 4096
 MOST_COPIES = 1000
 MOST_NAME = 64
+TIME_UNITS = [('ns', 1), ('us', 1000), ('ms', 1000000), ('s', 1000000000)]
+MOST_TIME = 1000000000          # of the number before the unit
 MOST_DISKS = 16
 MOST_IDE_DISKS = 4
 
@@ -85,9 +91,18 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --copies N                so many domains of this kind
   --name NAME               what the domain is called, if not by its image
   --privileged              para: the domain may control others (dom0_op)
+  --mcu-advance N           para, full: the inverse of the domain's weight: one with 5 gets twice as much of the processor as one
+                            with 10 (10 if not given)
+  --warp TIME               para, full: the domain comes before others when it wakes, borrowing so much of its own future share
+  --warp-limit TIME         for so long at a time, unlimited if not given;
+  --unwarp TIME             and then not for so long, until it next wakes if not given
+
+TIME is machine time, which is instructions: a number with ns, us, ms or s.
 
 For the whole run
   --cpu MODEL               the processor, help for a list; if not given, nehalem for --mmu ept, else core2duo
+  --scheduler bvt|rr        para, full: which domain runs, by Borrowed Virtual Time (the default) or in turn
+  --allowance TIME          para, full: how long a domain may run on beside another with as good a claim (250us; rr 5ms)
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
   --expect TEXT             stops with status 0 when a console prints the text; 1 if all ends without it
@@ -167,6 +182,7 @@ class DomainOptions(object):
         self.copies = 1
         self.name = ''                  # '' when not given
         self.privileged = False
+        self.scheduling = Parameters()
 
     def runs_firmware(self):
         """Whether it can begin in real mode."""
@@ -197,6 +213,10 @@ class Options(object):
         self.rules = []                 # of the network between paravirtual domains
         self.check_frames = 0           # after so many hypercalls each time; 0 for never
         self.machine_memory = 0         # in bytes, 0 for what the domains need
+        self.scheduler = BORROWED_VIRTUAL_TIME
+        self.allowance = 0              # in ns, 0 when not given
+        self.scheduled = ''             # an option about scheduling that was given
+        self.weighted = ''              # one that only Borrowed Virtual Time knows
 
     def virtualized(self):
         return self.machine_memory > 0 or self.domains[0].mode != NATIVE
@@ -297,6 +317,23 @@ def parse_seconds(option, text):
     if digits == 0 or whole + fraction == 0.0:
         raise UserError("%s %s: not a time; write seconds like 60 or 0.5" % (option, text))
     return whole + fraction
+
+
+def parse_time(option, text):
+    """A time in ns: digits, then ns, us, ms or s."""
+    unit = 0
+    digits = text
+    for name, ns in TIME_UNITS:
+        end = len(text) - len(name)
+        if end >= 0 and text.endswith(name):
+            assert end >= 0
+            unit = ns
+            digits = text[:end]
+            break
+    value = parse_digits(digits)
+    if unit == 0 or value < 0 or value > MOST_TIME:
+        raise UserError("%s %s: not a time; write it like 500us, 20ms or 1s" % (option, text))
+    return value * unit
 
 
 def parse_choice(option, text, choices):
@@ -478,7 +515,23 @@ class Parser(object):
         elif word == '--privileged':
             domain.privileged = True
         else:
+            return self.of_scheduling(domain.scheduling, word)
+        return True
+
+    def of_scheduling(self, parameters, word):
+        if word == '--mcu-advance':
+            parameters.mcu_advance = parse_number(word, self.value(word))
+        elif word == '--warp':
+            parameters.warp = parse_time(word, self.value(word))
+        elif word == '--warp-limit':
+            parameters.warp_limit = parse_time(word, self.value(word))
+        elif word == '--unwarp':
+            parameters.unwarp = parse_time(word, self.value(word))
+        else:
             return False
+        self.options.weighted = word
+        if not parameters.are_good():
+            raise UserError("%s: out of range; --mcu-advance is from 1 to %d, and the times are of at most 10s" % (word, MOST_ADVANCE))
         return True
 
     def of_run(self, word):
@@ -511,6 +564,14 @@ class Parser(object):
             options.check_frames = parse_number(word, self.value(word))
             if options.check_frames == 0:
                 raise UserError("--check-frames 0: would never check; give 1 for every hypercall, or leave it out")
+        elif word == '--scheduler':
+            options.scheduler = parse_choice(word, self.value(word), SCHEDULERS)
+            options.scheduled = word
+        elif word == '--allowance':
+            options.allowance = parse_time(word, self.value(word))
+            options.scheduled = word
+            if not LEAST_ALLOWANCE <= options.allowance <= MOST_ALLOWANCE:
+                raise UserError("%s: must be from 10us to 1s" % word)
         else:
             return False
         return True
@@ -551,6 +612,15 @@ class Parser(object):
                 raise UserError("--mode native: the kernel owns the machine; for several give --mode para or full to all")
         if self.options.symbols != '' and not self.options.virtualized():
             raise UserError("--symbols: names what exits to the hypervisor, which --mode native has none of; leave it out")
+        self.check_scheduling()
+
+    def check_scheduling(self):
+        options = self.options
+        if options.weighted != '' and options.scheduler != BORROWED_VIRTUAL_TIME:
+            raise UserError("%s: --scheduler %s gives all domains the same; leave one of them out" % (options.weighted, options.scheduler))
+        if (options.weighted != '' or options.scheduled != '') and not options.virtualized():
+            raise UserError("%s: --mode native has no domains to schedule; add --mode para or full, or leave it out" % (
+                options.weighted or options.scheduled))
 
     def check_disks(self, domain):
         if domain.network == TAP and domain.copies > 1:

@@ -171,7 +171,7 @@ class Session(object):
     def config_of(self, domain, name, image, modules, sink, fittings):
         """The DomainConfig of DomainOptions."""
         config = DomainConfig(name, domain.mode, domain.mmu, domain.memory, domain.append, image, modules, domain.at, sink, domain.interface, fittings,
-                              self.options.symbols != '', domain.privileged)
+                              self.options.symbols != '', domain.privileged, domain.scheduling)
         if domain.firmware:
             config.firmware = True
             config.video_rom = beside(image.name, VIDEO_ROM)
@@ -182,7 +182,8 @@ class Session(object):
             self.symbols = symbols.load(read_file(self.options.symbols))
         model = find_model(model_name(self.options))
         if self.options.virtualized():
-            self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames, self.options.machine_memory)
+            self.hypervisor = Hypervisor(model, world, configs, self.options.check_frames, self.options.machine_memory,
+                                         self.options.scheduler, self.options.allowance)
             self.hypervisor.consoles = SessionConsoles(self)
             self.hypervisor.devices.router.configure(self.options.rules)
             self.machine = self.hypervisor.machine

@@ -8,6 +8,7 @@ from rpython.rlib.objectmodel import we_are_translated
 from hyper.cpu.system import STOP_VMEXIT
 from hyper.cpu.fpu import FPU
 from hyper.errors import UserError
+from hyper.vmm.scheduler.account import Account
 from hyper.vmx import fields, host
 from hyper.vmx.operation import SUCCEED
 
@@ -86,7 +87,7 @@ class Host(object):
 class Domain(object):
     """`number` is the domain's identity, `region` the machine address of the frame for its VMCS, `hypercalls` how many numbers of
     hypercalls are counted."""
-    _immutable_fields_ = ['number', 'name', 'vmx', 'system', 'host', 'region', 'registers', 'exits', 'hypercalls', 'last_exits']
+    _immutable_fields_ = ['number', 'name', 'vmx', 'system', 'host', 'region', 'registers', 'exits', 'hypercalls', 'last_exits', 'account']
 
     technique = ''                      # as --mode has it
     mmu = ''                            # as --mmu has it, where there is a choice
@@ -119,6 +120,7 @@ class Domain(object):
         self.privileged = False         # may control others
         self.size = 0                   # bytes of memory that it was made with
         self.held = []                  # Ranges of frames that were taken for it
+        self.account = Account()        # of the scheduler
         self.leaving = False            # for the scheduler, after the exit being handled
         self.inside = False             # whether the guest is being run
         self.died = False               # stopped for what the guest did, in contrast to having exited

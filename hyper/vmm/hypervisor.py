@@ -5,13 +5,13 @@ from hyper.board.uart import CharSink
 from hyper.cpu import system as processor
 from hyper.cpu.system import InterruptController, STOP_VMEXIT
 from hyper.errors import UserError
-from hyper.options import MB, PARA
+from hyper.options import BORROWED_VIRTUAL_TIME, MB, PARA
 from hyper.vmm.domain import Host
 from hyper.vmm.frames import FRAME, FrameAllocator, NONE, Range
 from hyper.vmm.full import build as full
 from hyper.vmm.para import build as para
 from hyper.vmm.para.devices import Devices
-from hyper.vmm.scheduler import Scheduler
+from hyper.vmm.scheduler.build import make_scheduler
 from hyper.vmx import host
 from hyper.vmx.operation import SUCCEED
 
@@ -62,9 +62,9 @@ class Consoles(object):
 class Hypervisor(Host):
     """`configs` (DomainConfig) say which domains there are at the beginning; raises UserError if one cannot be made. After every `check_every`
     hypercalls, if that is not 0, the frame table is checked. With `memory`, so many bytes of machine memory, it goes on without any domain, and more
-    can be made; else the machine has what those need."""
+    can be made; else the machine has what those need. `policy` and `allowance` are those of the scheduler, 0 for the policy's usual one."""
 
-    def __init__(self, model, world, configs, check_every=0, memory=0):
+    def __init__(self, model, world, configs, check_every=0, memory=0, policy=BORROWED_VIRTUAL_TIME, allowance=0):
         self.model = model
         self.stays = memory > 0
         if memory == 0:
@@ -85,7 +85,7 @@ class Hypervisor(Host):
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices(self.clock, self.frames)
         self.neighbours = None          # what those with the interface of Xen 3 share, once there is one
-        self.scheduler = Scheduler(self.clock, self)
+        self.scheduler = make_scheduler(policy, allowance, self.clock, self)
         self.domains = []               # by rising number
         self.next_number = 0
         self.living = 0
@@ -113,6 +113,7 @@ class Hypervisor(Host):
                 self.frames.give_back_range(whole)
             raise
         domain.counts_places = config.counts_places
+        domain.account.set(config.scheduling)
         domain.privileged = config.privileged
         domain.size = config.memory
         self.enlist(domain)
@@ -333,6 +334,17 @@ class Hypervisor(Host):
             if status == 0:
                 status = domain.status
         return status
+
+    # -- the scheduler's parameters, while domains run
+
+    def set_allowance(self, ns):
+        return self.scheduler.set_allowance(ns)
+
+    def adjust(self, domain, advance, warp, warp_limit, unwarp):
+        return self.scheduler.adjust(domain, advance, warp, warp_limit, unwarp)
+
+    def advance_of(self, domain):
+        return domain.account.parameters.mcu_advance
 
     # -- what domains and the scheduler tell
 

@@ -6,7 +6,7 @@ from rpython.rtyper.lltypesystem import lltype, rffi
 
 from hyper import api
 from hyper.board import machine as stops
-from hyper.vmm import scheduler
+from hyper.vmm.scheduler import borrowed_virtual_time, round_robin
 
 from assemble import assemble
 from test_api import c_string, opened
@@ -21,7 +21,9 @@ ways = pytest.mark.parametrize('mode', [FULL, EPT], ids=['vtlb', 'ept'])
 
 @pytest.fixture(autouse=True)
 def short_slices(monkeypatch):
-    monkeypatch.setattr(scheduler, 'SLICE', 1000)
+    monkeypatch.setattr(borrowed_virtual_time, 'ALLOWANCE', 1000)
+    monkeypatch.setattr(borrowed_virtual_time, 'LONGEST_SLICE', 1000)
+    monkeypatch.setattr(round_robin, 'SLICE', 1000)
     monkeypatch.setattr(stops, 'POLL_UNTRANSLATED', 2000)
 
 
@@ -115,12 +117,32 @@ def test_each_domain_has_its_own_floating_point_state(capfd, guest, mode):
     assert (status, errors) == (0, '') and sorted(text.splitlines()) == ['l2e| kept', 'pi| kept'], text + errors
 
 
-def test_domains_that_compute_get_equal_shares(capfd, guest):
+@pytest.mark.parametrize('policy', ['bvt', 'rr'])
+def test_domains_that_compute_get_equal_shares(capfd, guest, policy):
     path = guest('1: inc %ecx\n jmp 1b\n')
-    status, text, errors = hyper(capfd, 'run', path, '--copies', '3', '--instructions', '30000', '--report', 'json', *FULL)
+    status, text, errors = hyper(capfd, 'run', path, '--copies', '3', '--instructions', '30000', '--report', 'json', '--scheduler', policy, *FULL)
     shares = [domain['instructions'] for domain in domains(errors)]
     assert sum(shares) == 30000
     assert max(shares) - min(shares) <= 1100
+
+
+def test_domains_that_compute_get_shares_by_their_weights(capfd, guest):
+    words = [guest('1: inc %ecx\n jmp 1b\n')] + FULL
+    for advance in (20, 40):
+        words += ['--domain', words[0], '--mcu-advance', str(advance)]
+    errors = hyper(capfd, 'run', *(words + ['--instructions', '70000', '--report', 'json']))[2]
+    for domain, share in zip(domains(errors), (40000, 20000, 10000)):
+        assert abs(domain['instructions'] - share) <= 1100
+
+
+def test_what_cannot_be_scheduled_is_one_line_and_status_2(capfd, guest):
+    path = guest(OFF)
+    assert 'add --mode para or full' in refused(capfd, 'run', path, '--scheduler', 'bvt')
+    assert 'gives all domains the same' in refused(capfd, 'run', path, '--scheduler', 'rr', '--warp', '5ms', *FULL)
+    assert 'not a time; write it like' in refused(capfd, 'run', path, '--warp', '5', *FULL)
+    assert 'from 10us to 1s' in refused(capfd, 'run', path, '--allowance', '9us', *FULL)
+    assert '--mcu-advance is from 1' in refused(capfd, 'run', path, '--mcu-advance', '0', *FULL)
+    assert 'choose from bvt, rr' in refused(capfd, 'run', path, '--scheduler', 'cfs', *FULL)
 
 
 def test_the_report_counts_exits_by_reason_for_every_domain(capfd, guest):

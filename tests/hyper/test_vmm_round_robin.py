@@ -1,40 +1,11 @@
-from hyper.board.clock import Clock
-from hyper.vmm.scheduler import SLICE, Scheduler
+from hyper.vmm.scheduler.round_robin import SLICE, RoundRobin
 
-from board_parts import Hand
-
-
-class Domain(object):
-    def __init__(self):
-        self.alive = True
-        self.asleep = False
-
-    def can_run(self):
-        return self.alive and not self.asleep
+import scheduler_parts
 
 
-class Hypervisor(object):
-    interrupts = 0
-
-    def interrupt(self):
-        self.interrupts += 1
-
-
-class Bench(object):
+class Bench(scheduler_parts.Bench):
     def __init__(self, count):
-        self.hand = Hand()
-        self.clock = Clock(self.hand)
-        self.hypervisor = Hypervisor()
-        self.scheduler = Scheduler(self.clock, self.hypervisor)
-        self.domains = [Domain() for k in range(count)]
-        for domain in self.domains:
-            self.scheduler.add(domain)
-
-    def run(self, ns):
-        """The picked domain computes."""
-        self.hand.time += ns
-        self.clock.run_due(self.hand.time)
-        return self.scheduler.must_leave()
+        scheduler_parts.Bench.__init__(self, RoundRobin, count)
 
     def turn(self):
         """Which domain ran until its slice was over."""
@@ -68,9 +39,8 @@ def test_alone_it_goes_on_after_an_interrupt_at_the_end_of_each_slice():
 def test_one_that_wakes_gets_its_turn_after_the_slice_of_the_running_one():
     bench = Bench(1)
     assert bench.scheduler.pick() is bench.domains[0]
-    bench.domains.append(Domain())
     bench.run(SLICE // 2)
-    bench.scheduler.add(bench.domains[1])
+    bench.create()
     assert bench.run(SLICE // 2)
     bench.scheduler.put_back()
     assert bench.scheduler.pick() is bench.domains[1]
@@ -96,3 +66,18 @@ def test_the_running_domain_is_not_queued_twice():
     bench.scheduler.add(domain)
     bench.scheduler.put_back()
     assert bench.scheduler.queue == [domain]
+
+
+def test_one_that_was_removed_is_not_run_before_it_is_added_again():
+    bench = Bench(3)
+    bench.scheduler.remove(bench.domains[1])
+    assert [bench.turn() for k in range(4)] == [0, 2, 0, 2]
+    bench.scheduler.add(bench.domains[1])
+    assert [bench.turn() for k in range(3)] == [0, 2, 1]
+
+
+def test_the_allowance_is_the_length_of_a_slice():
+    bench = Bench(2)
+    assert not bench.scheduler.set_allowance(0) and bench.scheduler.set_allowance(SLICE * 2)
+    bench.scheduler.pick()
+    assert not bench.run(SLICE) and bench.run(SLICE)
