@@ -17,7 +17,7 @@ ENGINES := untranslated,O2,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
 
-.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) oracle fuzz fuzz-hypercalls memtest bench bench-peers bench-linux dist clean help
+.PHONY: all setup native guests demo linux test test-fast $(TESTS:%=test-%) oracle fuzz fuzz-hypercalls memtest bench bench-domains bench-peers bench-linux dist clean help
 
 all: demo                       ## sets up, translates, builds the guests and runs the demonstration
 
@@ -113,6 +113,9 @@ memtest: bin/hyper $(VENV3)/.ready              ## a whole pass of Debian's memt
 
 bench: bin/libhyper.so build/hyper-O2 guests $(VENV3)/.ready   ## what each way to run the kernel costs: tables, build/bench.json, a plot
 	@$(VENV3)/bin/guestkit bench
+
+bench-domains: bin/libhyper.so guests $(VENV3)/.ready   ## up to 128 domains that compute, shares by weight, 500 small ones; build/bench-domains.json, a plot
+	@$(VENV3)/bin/guestkit bench --domains
 
 bench-peers: bin/libhyper.so guests $(VENV3)/.ready     ## the CPU workloads beside QEMU, where it is installed; build/bench-peers.json
 	@$(VENV3)/bin/guestkit bench --peers

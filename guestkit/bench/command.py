@@ -20,6 +20,7 @@ Examples
   guestkit bench --only fork --mode para    one operation, one way
   guestkit bench --linux                    Debian's Linux to its shell, and work in it, beside QEMU: a table, build/bench-linux.json
   guestkit bench --devices                  disk, console and network: a table, build/bench-devices.json
+  guestkit bench --domains                  many domains that compute, shares, 500 small ones: tables, build/bench-domains.json, a plot
   guestkit bench --peers                    the CPU workloads beside QEMU: a table, build/bench-peers.json
 
 A time is read from the clock of the host as the guest prints a line before and after each round; booting is not in it. The first round of an
@@ -40,6 +41,7 @@ def parser():
     parser.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
     parser.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
     parser.add_argument('--devices', action='store_true', help='disk, console and network instead: rings against emulated devices')
+    parser.add_argument('--domains', action='store_true', help='many domains instead: throughput of up to 128, shares by weight, 500 small ones')
     parser.add_argument('--quick', action='store_true', help='fewer and shorter rounds, less exact')
     parser.add_argument('--only', metavar='NAME', action='append', help='only this operation or workload; may be repeated')
     parser.add_argument('--mode', metavar='MODE', action='append', choices=[mode.name for mode in guests.MODES],
@@ -85,6 +87,8 @@ def bench(words):
         return bench_devices(options, out, say)
     if options.peers:
         return bench_peers(options, out, say)
+    if options.domains:
+        return bench_domains(options, out, say)
     setup = guests.find_setup(options.guests)
     data = measure(options, setup, say)
     say.done()
@@ -137,6 +141,20 @@ def bench_linux(options, out, say):
     data['kernel'] = made.kernel.name
     print(show.linux_text(data), end='')
     write(out / 'bench-linux.json', data)
+    return 0
+
+
+def bench_domains(options, out, say):
+    modes = [mode for mode in domains.MODES if options.mode is None or mode.name in options.mode]
+    if not modes:
+        raise BadInput(f'--domains --mode {" --mode ".join(options.mode)}: choose from ' + ', '.join(mode.name for mode in domains.MODES))
+    data = domains.domains(guests.find_setup(options.guests), modes, options.quick, say)
+    say.done()
+    data['host'] = host()
+    print(show.domains_text(data), end='')
+    write(out / 'bench-domains.json', data)
+    if plot.plot_domains(data, out / 'bench-domains.png'):
+        print(f'written: {out / "bench-domains.png"}')
     return 0
 
 

@@ -53,3 +53,33 @@ def bars(axis, title, rows, log):
 
 def label(name, row):
     return name.replace('context_switch_', 'switch ').replace('_', ' ')
+
+
+def plot_domains(data, path):
+    """Draws what many domains get done together, relative to one, over their number; False if matplotlib is not there."""
+    try:
+        import matplotlib
+    except ImportError:
+        return False
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    figure, axis = pyplot.subplots(figsize=(9, 5), layout='constrained')
+    counts = []
+    for mode, row in data['throughput'].items():
+        counts = [int(count) for count in row]
+        first = next(iter(row.values()))
+        axis.plot(counts, [value / first for value in row.values()], marker='o', label=mode, color=COLOURS[mode], zorder=2)
+    axis.axhline(0.95, color=COLOURS['native'], linewidth=1, linestyle='--', zorder=1)
+    axis.text(counts[-1], 0.95, '95% ', va='bottom', ha='right', fontsize=8, color=COLOURS['native'])
+    axis.set_xscale('log', base=2)
+    axis.set_xticks(counts, [str(count) for count in counts])
+    axis.set_ylim(0, 1.15)
+    axis.set_xlabel('domains that compute at once')
+    axis.set_ylabel('throughput of all, relative to one')
+    axis.set_title('Many domains: what all of them together get done (longer is better)', loc='left', fontsize=11)
+    axis.grid(axis='y', color='#dddddd', zorder=0)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.legend(fontsize=9, frameon=False, loc='lower left')
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return True

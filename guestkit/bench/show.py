@@ -147,3 +147,30 @@ def linux_text(data):
     text = section(title, table(heading, lines))
     rows = [[key, f'{data["instructions"][key] / 1e6:,.0f} million', bytes_text(data['peak_bytes'][key]), reasons_text(data['exits'][key])] for key in modes]
     return text + section('Instructions, memory of the process, exits', ''.join(f'{row[0]:10} {row[1]:>14} {row[2]:>8}  {row[3]}\n' for row in rows))
+
+
+def domains_text(data):
+    """Throughput of many domains against that of one, shares by weight, and what a small domain takes."""
+    modes = list(data['throughput'])
+    heading = ['domains']
+    for mode in modes:
+        heading += [mode, '']
+    counts = list(next(iter(data['throughput'].values())))
+    lines = []
+    for count in counts:
+        line = [count]
+        for mode in modes:
+            row = data['throughput'][mode]
+            line += [f'{row[count]:,.0f}', f'{100 * row[count] / row[counts[0]]:.1f}%']
+        lines.append(line)
+    text = section('Domains that compute: million instructions a second of all together, and that against one', table(heading, lines))
+    if 'shares' in data:
+        rows = [[row['mcu_advance'], f'{100 * row["due"]:.2f}%', f'{100 * row["least"]:.2f}%', f'{100 * row["most"]:.2f}%',
+                 f'{100 * max(row["due"] - row["least"], row["most"] - row["due"]) / row["due"]:.2f}%'] for row in data['shares']]
+        text += section('Sixteen of them for a second of machine time: shares of the processor by weight',
+                        table(['mcu_advance', 'due', 'least', 'most', 'off by'], rows))
+    if 'many' in data:
+        many = data['many']
+        text += section('Small domains', f'{many["count"]} domains booted and ran to their end in one process in {many["seconds"]:.1f} s: '
+                        f'{time_text(many["seconds_each"] * 1e9)} and {bytes_text(many["bytes_each"])} each\n')
+    return text

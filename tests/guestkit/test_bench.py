@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from conftest import HYPER, ROOT
-from guestkit.bench import command, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
+from guestkit.bench import command, domains, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
 from guestkit.bench.child import BenchError, run, run_hyper
 from guestkit.bench.lines import Lines, Round, steady
 from guestkit.bench.operations import Cost
@@ -144,6 +144,16 @@ def test_without_matplotlib_there_is_no_picture_and_no_error(tmp_path, monkeypat
     assert not plot.plot(DATA, tmp_path / 'a.png')
 
 
+def test_many_domains_are_shown_against_one(tmp_path):
+    data = {'throughput': {'para': {'1': 500.0, '128': 480.0}}, 'shares': [{'mcu_advance': 10, 'due': 0.5, 'least': 0.495, 'most': 0.502}],
+            'many': {'count': 500, 'seconds': 5.0, 'seconds_each': 0.01, 'peak_bytes': 1 << 30, 'bytes_each': 1 << 20}}
+    text = show.domains_text(data)
+    for part in ('96.0%', '49.50%', '1.00%', '10.0 ms and 1.00 MB each'):
+        assert part in text, text
+    pytest.importorskip('matplotlib', reason='matplotlib, the extra `plot`, is not installed')
+    assert plot.plot_domains(data, tmp_path / 'a.png') and (tmp_path / 'a.png').read_bytes().startswith(b'\x89PNG')
+
+
 # -- QEMU beside
 
 def test_engines_take_turns_and_the_median_counts(monkeypatch):
@@ -217,6 +227,11 @@ def test_many_domains_run_in_one_process(built):
     setup = guests.Setup(HYPER, None, built)
     result = limits.many_domains(setup, 10)
     assert result['count'] == 10 and 0 < result['bytes_per_domain'] < 4 << 20
+
+
+def test_sixteen_domains_get_their_shares_of_a_second_within_two_per_cent(built):
+    rows = domains.shares(guests.Setup(HYPER, None, built))
+    assert len(rows) == 4 and all(abs(share / row['due'] - 1) < 0.02 for row in rows for share in (row['least'], row['most'])), rows
 
 
 def test_the_command_that_qemu_is_given_boots_the_same_kernel(built):

@@ -1,0 +1,94 @@
+"""Many domains that compute, beside one: what all of them together get done, and who gets how much.
+
+A run is ended after a number of instructions, and every run is the same up to there; so the difference of two runs is what the second one did
+beyond the first, without booting and without most of the compiling. Times are of the processor, as the host counts them.
+"""
+import resource
+from dataclasses import dataclass
+
+from guestkit.bench.child import BenchError, run_hyper
+from guestkit.bench.guests import FULL_EPT, FULL_VTLB, PARA
+
+MODES = (PARA, FULL_VTLB, FULL_EPT)
+COUNTS, QUICK_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128), (1, 16, 128)
+MEMORY = '4M'
+WORK = 'init=/bin/work crc32:1000000'
+BOOT, COMPUTE, QUICK_COMPUTE = 12_000_000, 1_000_000_000, 300_000_000       # instructions: of a domain, and of all together
+SECOND = 1_000_000_000
+ADVANCES = (5, 10, 20, 40)      # mcu_advance of sixteen domains, four of each
+OF_EACH = 4
+IDLE, MANY = 'init=/bin/sleep 200', 500
+SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Run:
+    seconds: float              # of the processor
+    instructions: list          # of each domain
+    peak: int
+
+
+def measure(hyper, words):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    outcome = run_hyper(hyper, words, SECONDS)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for domain in outcome.report['domains']:
+        if domain['died']:
+            raise BenchError(f'a domain was stopped: {" / ".join(outcome.text[-6:])}')
+    return Run(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, [domain['instructions'] for domain in outcome.report['domains']],
+               outcome.peak)
+
+
+def beyond(hyper, words, start, length):
+    """What a run does in `length` instructions after `start`: its seconds, and the instructions of each domain."""
+    first, second = (measure(hyper, [*words, '--instructions', str(count)]) for count in (start, start + length))
+    return second.seconds - first.seconds, [b - a for a, b in zip(first.instructions, second.instructions)]
+
+
+def throughput(setup, mode, count, length):
+    """Million instructions a second of so many domains together."""
+    seconds, instructions = beyond(setup.hyper, setup.words(mode, WORK, MEMORY, ('--copies', str(count))), BOOT * count + length, length)
+    if min(instructions) <= 0:
+        raise BenchError(f'{count} domains: one of them did not run')
+    return sum(instructions) / seconds / 1e6
+
+
+def shares(setup):
+    """What domains of four weights get in a second of machine time: rows of mcu_advance, share due, and the least and the most that one got."""
+    words = []
+    for advance in ADVANCES:
+        new = setup.words(PARA, WORK, MEMORY, ('--copies', str(OF_EACH), '--mcu-advance', str(advance)))
+        words += ['--domain', *new] if words else new
+    _, instructions = beyond(setup.hyper, words, BOOT * len(ADVANCES) * OF_EACH, SECOND)
+    weights = sum(OF_EACH / advance for advance in ADVANCES)
+    rows = []
+    for k, advance in enumerate(ADVANCES):
+        got = [value / sum(instructions) for value in instructions[k * OF_EACH:(k + 1) * OF_EACH]]
+        rows.append({'mcu_advance': advance, 'due': 1 / advance / weights, 'least': min(got), 'most': max(got)})
+    return rows
+
+
+def many(setup, count=MANY):
+    """So many small domains booted to their end in one process: seconds and bytes of each."""
+    def boot(count):
+        return measure(setup.hyper, setup.words(PARA, IDLE, MEMORY, ('--copies', str(count))))
+    one, all_of_them = boot(1), boot(count)
+    return {'count': count, 'seconds': all_of_them.seconds, 'seconds_each': (all_of_them.seconds - one.seconds) / (count - 1),
+            'peak_bytes': all_of_them.peak, 'bytes_each': (all_of_them.peak - one.peak) // (count - 1)}
+
+
+def domains(setup, modes, quick, say):
+    """What build/bench-domains.json holds."""
+    length = QUICK_COMPUTE if quick else COMPUTE
+    data = {'throughput': {}}
+    for mode in modes:
+        row = data['throughput'][mode.name] = {}
+        for count in QUICK_COUNTS if quick else COUNTS:
+            say(f'{count} domains, {mode.name}')
+            row[str(count)] = throughput(setup, mode, count, length)
+    if PARA in modes:
+        say('shares of sixteen domains')
+        data['shares'] = shares(setup)
+        say(f'{MANY} domains')
+        data['many'] = many(setup)
+    return data
