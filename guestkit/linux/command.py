@@ -74,6 +74,8 @@ def linux(words):
         raise BadInput('--shell and --script: give one of them')
     if options.net is None:
         options.net = default_network()
+    elif options.net.split(',')[0] not in ('user', 'tap', 'none'):
+        raise BadInput(f'--net {options.net}: not known; choose from user, tap,ifname=NAME and none')
     script = None if options.shell else read_script(options.script)
     made = boot.prepare(options.out, Debian(options.place, say, show_progress), script, options.package,
                         'shell.gz' if options.shell else 'script.gz', boot.MODULES)
