@@ -164,6 +164,17 @@ def test_only_the_privileged_domain_may_ask():
     assert len(dom0.hypervisor.domains) == 1
 
 
+def test_domain_0_sets_the_parameters_of_the_scheduler_within_their_limits():
+    dom0 = Dom0()
+    number = dom0.create()
+    assert dom0.op(ADJUST, number, 20, 5000000, 2000000, 1000000) == 0
+    parameters = dom0.hypervisor.find(number).account.parameters
+    assert (parameters.mcu_advance, parameters.warp, parameters.warp_limit, parameters.unwarp) == (20, 5000000, 2000000, 1000000)
+    assert dom0.op(ADJUST, number, 0, 0, 0, 0) == -EINVAL and dom0.hypervisor.find(number).account.parameters is parameters
+    assert dom0.op(SCHEDULER, 1000000) == 0 and dom0.hypervisor.scheduler.allowance == 1000000
+    assert dom0.op(SCHEDULER, 0) == -EINVAL and dom0.hypervisor.scheduler.allowance == 1000000
+
+
 def test_what_domain_0_asks_for_is_checked():
     dom0 = Dom0()
     number = dom0.create()
