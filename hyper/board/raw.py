@@ -161,6 +161,7 @@ def store_bytes(storage, offset, data):
     if not we_are_translated():
         storage[offset:offset + len(data)] = data
         return
+    assert data is not None             # which the translator does not always know
     with rffi.scoped_nonmovingbuffer(data) as source:
         _memcpy(rffi.ptradd(storage, offset), source, rffi.cast(rffi.SIZE_T, len(data)))
 

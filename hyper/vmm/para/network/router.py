@@ -52,9 +52,9 @@ class Router(Timer):
 
     def route(self, source, data):
         """Brings a frame where it goes; False if that is nowhere."""
+        assert data is not None             # which the translator does not know
         destination = self.rules.destination(data, source)
         if destination == PHYSICAL and source != PHYSICAL and self.link is not None:
-            assert data is not None         # which the translator does not know
             self.link.send(data)
             return True
         if destination != ANY and destination in self.interfaces:
