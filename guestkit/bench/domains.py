@@ -3,6 +3,7 @@
 A run is ended after a number of instructions, and every run is the same up to there; so the difference of two runs is what the second one did
 beyond the first, without booting and without most of the compiling. Times are of the processor, as the host counts them.
 """
+import re
 import resource
 from dataclasses import dataclass
 
@@ -13,11 +14,13 @@ MODES = (PARA, FULL_VTLB, FULL_EPT)
 COUNTS, QUICK_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128), (1, 16, 128)
 MEMORY = '4M'
 WORK = 'init=/bin/work crc32:1000000'
-BOOT, COMPUTE, QUICK_COMPUTE = 12_000_000, 1_000_000_000, 300_000_000       # instructions: of a domain, and of all together
+BOOT, COMPUTE, QUICK_COMPUTE = 5_000_000, 1_000_000_000, 300_000_000       # instructions: of a domain, and of all together
+WARM_UP = 300_000_000          # so that compiling is not in it
 SECOND = 1_000_000_000
 ADVANCES = (5, 10, 20, 40)      # mcu_advance of sixteen domains, four of each
 OF_EACH = 4
 IDLE, MANY = 'init=/bin/sleep 200', 500
+SLEEPS, SLEEP_NS, COMPUTING = 20, 10_000_000, 8
 SECONDS = 600
 
 
@@ -47,7 +50,7 @@ def beyond(hyper, words, start, length):
 
 def throughput(setup, mode, count, length):
     """Million instructions a second of so many domains together."""
-    seconds, instructions = beyond(setup.hyper, setup.words(mode, WORK, MEMORY, ('--copies', str(count))), BOOT * count + length, length)
+    seconds, instructions = beyond(setup.hyper, setup.words(mode, WORK, MEMORY, ('--copies', str(count))), BOOT * count + WARM_UP, length)
     if min(instructions) <= 0:
         raise BenchError(f'{count} domains: one of them did not run')
     return sum(instructions) / seconds / 1e6
@@ -59,7 +62,7 @@ def shares(setup):
     for advance in ADVANCES:
         new = setup.words(PARA, WORK, MEMORY, ('--copies', str(OF_EACH), '--mcu-advance', str(advance)))
         words += ['--domain', *new] if words else new
-    _, instructions = beyond(setup.hyper, words, BOOT * len(ADVANCES) * OF_EACH, SECOND)
+    _, instructions = beyond(setup.hyper, words, 2 * BOOT * len(ADVANCES) * OF_EACH, SECOND)
     weights = sum(OF_EACH / advance for advance in ADVANCES)
     rows = []
     for k, advance in enumerate(ADVANCES):
@@ -77,6 +80,24 @@ def many(setup, count=MANY):
             'peak_bytes': all_of_them.peak, 'bytes_each': (all_of_them.peak - one.peak) // (count - 1)}
 
 
+def latency(setup, others, words=()):
+    """By how many ns of machine time a domain that sleeps for 10 ms again and again is late each time, beside others that compute."""
+    line = setup.words(PARA, f'init=/bin/bench -r 1 sleep:{SLEEPS} null_call:1', MEMORY, words)
+    if others:
+        line += ['--domain', *setup.words(PARA, WORK, MEMORY, ('--copies', str(others)))]
+    outcome = run_hyper(setup.hyper, [*line, '--expect', 'bench null_call'], SECONDS)
+    for text in [f'bench {round.name} {round.iterations} {round.machine_ns}' for round in outcome.rounds] + outcome.text:
+        found = re.search(rf'bench sleep {SLEEPS} (\d+)', text)
+        if found:
+            return int(found[1]) / SLEEPS - SLEEP_NS
+    raise BenchError('sleep: not measured; the guest said: ' + ' / '.join(outcome.text[-6:]))
+
+
+def latencies(setup):
+    return {'alone': latency(setup, 0), 'unwarped': latency(setup, COMPUTING), 'warped': latency(setup, COMPUTING, ('--warp', '50ms')),
+            'round robin': latency(setup, COMPUTING, ('--scheduler', 'rr'))}
+
+
 def domains(setup, modes, quick, say):
     """What build/bench-domains.json holds."""
     length = QUICK_COMPUTE if quick else COMPUTE
@@ -89,6 +110,8 @@ def domains(setup, modes, quick, say):
     if PARA in modes:
         say('shares of sixteen domains')
         data['shares'] = shares(setup)
+        say('latency of waking')
+        data['latency'] = latencies(setup)
         say(f'{MANY} domains')
         data['many'] = many(setup)
     return data

@@ -169,6 +169,9 @@ def domains_text(data):
                  f'{100 * max(row["due"] - row["least"], row["most"] - row["due"]) / row["due"]:.2f}%'] for row in data['shares']]
         text += section('Sixteen of them for a second of machine time: shares of the processor by weight',
                         table(['mcu_advance', 'due', 'least', 'most', 'off by'], rows))
+    if 'latency' in data:
+        text += section('A domain that sleeps for 10 ms beside eight that compute: how much later than that it runs, in machine time',
+                        table(['', 'late'], [[name, time_text(ns)] for name, ns in data['latency'].items()]))
     if 'many' in data:
         many = data['many']
         text += section('Small domains', f'{many["count"]} domains booted and ran to their end in one process in {many["seconds"]:.1f} s: '

@@ -234,6 +234,11 @@ def test_sixteen_domains_get_their_shares_of_a_second_within_two_per_cent(built)
     assert len(rows) == 4 and all(abs(share / row['due'] - 1) < 0.02 for row in rows for share in (row['least'], row['most'])), rows
 
 
+def test_a_warped_domain_wakes_sooner_than_an_unwarped_one_beside_others_that_compute(built):
+    setup = guests.Setup(HYPER, None, built)
+    assert domains.latency(setup, 4, ('--warp', '50ms')) < domains.latency(setup, 4) / 2
+
+
 def test_the_command_that_qemu_is_given_boots_the_same_kernel(built):
     words = guests.Setup(HYPER, None, built).qemu(workloads.append_for('sieve', 1.0))
     assert str(built / 'kernel-bare.elf') in words and str(built / 'bench.img') in words and 'init=/bin/work sieve:60' in words

@@ -9,6 +9,14 @@
 #define FAULT_PAGES 256
 #define BLOCK 65536             /* an iteration of pipe_bandwidth */
 
+/* What waking takes beside others: each time is longer than asked for by as much. */
+static u32 sleep_and_wake(u32 iterations)
+{
+    while (iterations-- > 0)
+        sleep(10);
+    return 0;
+}
+
 static u32 null_call(u32 iterations)
 {
     u32 sum = 0;
@@ -285,6 +293,7 @@ static const struct measured operations[] = {
     { .name = "mmap", .iterations = 1000, .run = map_unmap },
     { .name = "prot_fault", .iterations = 10000, .run = prot_fault, .prepare = prepare_guarded, .finish = finish_guarded },
     { .name = "page_fault", .iterations = 10000, .run = page_fault },
+    { .name = "sleep", .iterations = 20, .run = sleep_and_wake },
     { .name = "pipe_bandwidth", .iterations = 100, .run = pipe_bandwidth },
 };
 
