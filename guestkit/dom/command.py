@@ -38,6 +38,7 @@ FILE is TOML, with the names that xl knows:
   interface = "1.2"              pv: the version of the interface, 1.0 if not given
   privileged = true              pv: the domain may control others
   disk = ["disk.img,ro"]         as run --disk has it
+  vif = ["domains"]              as run --net has it
   cpu_weight = 256               its share of the processor beside others
   [sched]                        weight, warp, warp_limit, unwarp of Borrowed Virtual Time
   on_poweroff = "destroy"        destroy, preserve or restart; on_crash likewise

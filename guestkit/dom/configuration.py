@@ -116,7 +116,7 @@ def words(configuration):
     for disk in configuration.get('disk', []):
         result += ['--disk', disk]
     for vif in configuration.get('vif', []):
-        result += ['--vif', vif]
+        result += ['--net', vif]
     sched = configuration.get('sched', {})
     if weight_of(configuration) != USUAL_WEIGHT:
         result += ['--mcu-advance', str(advance_of(weight_of(configuration)))]

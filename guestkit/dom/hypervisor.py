@@ -32,6 +32,7 @@ class Hypervisor:
         self.handle = self.engine.call('hyper_start', '\n'.join(words).encode())
         self._finalizer = weakref.finalize(self, self.engine.call, 'hyper_close', self.handle)
         self.domains = {}               # Domain by number
+        self.on_new = None              # called with each new Domain
         self._error = None
         this = weakref.ref(self)
         self._callback = self.engine.ffi.callback('console_t', lambda number, data, size: this()._received(number, data, size),
@@ -69,10 +70,23 @@ class Hypervisor:
         domain = Domain(self, number, configuration['name'])
         domain.configuration = configuration
         self.domains[number] = domain
+        if self.on_new is not None:
+            self.on_new(domain)
         return domain
+
+    def look(self):
+        """Learns of the domains that a privileged one has made or destroyed."""
+        reports = {report['number']: report for report in self.report()['domains']}
+        for number in list(self.domains):
+            if number not in reports:
+                del self.domains[number]
+        for number, report in reports.items():
+            if number not in self.domains:
+                self._add(number, {'name': report['name'], 'on_poweroff': 'preserve', 'on_crash': 'preserve'})       # whose end is for its maker
 
     def find(self, which):
         """The Domain of a name or number."""
+        self.look()
         for domain in self.domains.values():
             if domain is which or domain.name == which or str(domain.number) == str(which):
                 return domain
@@ -90,7 +104,7 @@ class Hypervisor:
 
     def destroy(self, domain):
         domain.call('hyper_control', b'destroy')
-        del self.domains[domain.number]
+        self.domains.pop(domain.number, None)
 
     # running
 
@@ -104,6 +118,8 @@ class Hypervisor:
 
     def _received(self, number, data, size):
         """From the engine, in the middle of a run."""
+        if number not in self.domains:
+            self.look()
         if number in self.domains:
             self.domains[number].received(self.engine.ffi.buffer(data, size)[:])
 
@@ -120,4 +136,8 @@ class Hypervisor:
 
     def ended(self):
         """The Domains that have ended and are still there."""
-        return [domain for domain in list(self.domains.values()) if not domain.call('hyper_get', b'alive')]
+        try:
+            return [domain for domain in list(self.domains.values()) if not domain.call('hyper_get', b'alive')]
+        except BadInput:
+            self.look()                 # a privileged domain has destroyed one
+            return self.ended()

@@ -73,6 +73,7 @@ class Server:
         self.ended = False
         self.idle = False               # nothing will happen in the engine before somebody does something
         self.listener = self.listen()
+        hypervisor.on_new = self.add
         self.selector.register(self.listener, selectors.EVENT_READ)
 
     def listen(self):
@@ -165,7 +166,7 @@ class Server:
         why = report['state']
         self.destroy(domain, why)
         if action == 'restart':
-            self.add(self.hypervisor.create(domain.configuration))
+            self.hypervisor.create(domain.configuration)
 
     def destroy(self, domain, why):
         self.hypervisor.destroy(domain)
@@ -207,7 +208,6 @@ class Server:
 def command_create(server, connection, value):
     """`config`, as the TOML file has it; `paused`."""
     domain = server.hypervisor.create(value.get('config'), bool(value.get('paused')))
-    server.add(domain)
     return {'domain': domain.number, 'name': domain.name}
 
 

@@ -1,12 +1,14 @@
 """guestkit dom: domains come and go in a hypervisor of its own process, by the commands and by the socket."""
 import json
 import os
+import pathlib
 import socket
 import time
 
 import pytest
 
 
+from guestkit.build import build_file
 from guestkit.cli import main
 from guestkit.dom import configuration, protocol, show
 from guestkit.errors import BadInput
@@ -106,7 +108,7 @@ def test_what_is_wrong_is_an_error_in_one_line_and_serving_goes_on(hypervisor, t
     config = configuration.read(toml('one'))
     for command, arguments, text in (
             ('fold', {}, 'no such command'), ('pause', {'domain': 'nobody'}, 'no such domain'), ('pause', {}, 'domain: must be'),
-            ('create', {}, 'configuration'), ('create', {'config': {'name': 'x'}}, 'kernel'), ('create', {'config': {**config, 'memory': '3G'}}, 'no room'),
+            ('create', {}, 'configuration'), ('create', {'config': {'name': 'x'}}, 'kernel'), ('create', {'config': {**config, 'memory': '512M'}}, 'no room'),
             ('create', {'config': {**config, 'colour': 'red'}}, 'no such name'), ('create', {'config': {**config, 'memory': True}}, 'memory'),
             ('create', {'config': {**config, 'kernel': '/nowhere'}}, 'cannot be read'), ('create', {'config': {**config, 'extra': 'a\nb'}}, 'line break'),
             ('input', {'domain': 'nobody', 'text': 'x'}, 'no such domain')):
@@ -183,3 +185,22 @@ def test_the_state_letters_are_those_of_xl():
         return show.state({'alive': True, 'died': False, 'paused': False, 'asleep': False, **values})
     assert [letters(), letters(asleep=True), letters(paused=True), letters(alive=False), letters(alive=False, died=True)] == [
         'r-----', '-b----', '--p---', '---s--', '----c-']
+
+
+def output(client, name, text):
+    """Waits until a domain has printed the text."""
+    with protocol.Client(client.path) as other:
+        printed = other.call('console', domain=name)['output']
+        while text not in printed:
+            printed += other.receive().get('output', '')
+    return printed
+
+
+def test_a_privileged_guest_makes_builds_starts_watches_and_destroys_another(hypervisor, tmp_path):
+    image = tmp_path / 'dom0.elf'
+    build_file([pathlib.Path(__file__).with_name('dom0.c')], image, 'para')
+    hypervisor.call('create', config={'name': 'zero', 'kernel': str(image), 'memory': 2, 'privileged': True, 'on_poweroff': 'preserve'})
+    lines = output(hypervisor, 'zero', 'info 1').splitlines()
+    assert lines == ['privileged 1', 'create 0', 'list 0, 64 frames', 'build with a table mapped writable -22', 'build 0', 'start 0',
+                     'info: made, state 1, 64 pages, ran 1', 'destroy 0', 'info 1']
+    assert names(hypervisor) == ['zero']
