@@ -29,7 +29,9 @@ class Block(object):
         self.ops = ops
         self.terminator = terminator
         self.starts = starts
-        self.end = starts[len(ops) + 1]     # the EIP behind the block
+        self.end = starts[len(ops) + 1]     # the EIP behind the block, not wrapped around where it is
+        if self.end < starts[0]:
+            self.end += 1 << 32
         self.count = len(ops) + terminator.counts
         self.tail = tail
         self.checks = checks or terminator.checks

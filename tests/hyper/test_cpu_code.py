@@ -174,6 +174,13 @@ def test_code_that_no_frame_holds_is_forgotten_in_the_end():
     assert len(guest.system.code.known) < 600
 
 
+def test_a_jump_to_itself_where_addresses_wrap_around_is_left_for_events():
+    guest = Guest('hlt')
+    guest.memory.write_bytes(0, '\x25\xf0\xff\xff\xff')         # FFh, of no memory, and this: jmp *0xfffffff0, where is none either
+    guest.system.eip = 0xffffffff
+    assert guest.step(10000) is None and guest.system.icount == 10000 and guest.system.eip == 0xffffffff
+
+
 def test_code_rewritten_by_the_outside_is_seen():
     guest = Guest('1: mov $1, %al; jmp 1b')
     guest.step(10)
