@@ -1,9 +1,17 @@
 """multicall: a list of hypercalls in one. Each leaves its result in its entry, in the place of the sixth argument."""
+from rpython.rlib.objectmodel import specialize
+
 from hyper.vmm.para.layout import CALL_ARGUMENTS, CALL_RESULT, CALL_SIZE, CONTINUE, EFAULT, EINVAL, M32, MOST_WORK
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 
 
 def multicall(domain):
+    return each(domain, call)
+
+
+@specialize.arg(1)
+def each(domain, call):
+    """Does the entries of a list by `call`, a function with the result of `call` below."""
     a = domain.arguments
     at = a[0]
     count = a[1]

@@ -13,6 +13,11 @@ def set_gdt(domain):
     if entries <= LAST_RESERVED_DESCRIPTOR or entries > MOST_DESCRIPTORS:
         domain.refusals.because('a GDT too large, or too small for the hypervisor\'s descriptors')
         return -EINVAL
+    return load_gdt(domain, entries)
+
+
+def load_gdt(domain, entries):
+    """The first argument is where the frames are listed."""
     count = (entries + PER_FRAME - 1) // PER_FRAME
     frames = [0] * TABLE_PAGES
     for k in range(count):

@@ -1,5 +1,6 @@
 """multicall: a list of hypercalls in one, {u32 number, u32 result, 6 arguments}."""
-from hyper.vmm.para.layout import CALL_ARGUMENTS, CALL_SIZE, CONTINUE, EFAULT, EINVAL, ELSEWHERE, M32, MOST_WORK
+from hyper.vmm.para.calls.multicall import each
+from hyper.vmm.para.layout import CALL_ARGUMENTS, CONTINUE, EFAULT, ELSEWHERE, M32
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 
 NUMBER, RESULT, ARGUMENTS = 0, 4, 8
@@ -7,27 +8,7 @@ HAS_ARGUMENTS = 6
 
 
 def multicall(domain):
-    a = domain.arguments
-    at = a[0]
-    count = a[1]
-    linear = domain.linear
-    if domain.in_multicall:
-        return -EINVAL
-    if not linear.contains(at, count * CALL_SIZE):
-        return -EFAULT
-    result = 0
-    while count > 0 and domain.alive and result == 0:
-        if domain.paging.work > MOST_WORK:
-            result = CONTINUE
-        else:
-            result = call(domain, at)
-            if result == 0:
-                at += CALL_SIZE
-                count -= 1
-    if result == CONTINUE:
-        a[0] = at
-        a[1] = count
-    return result
+    return each(domain, call)
 
 
 def call(domain, at):

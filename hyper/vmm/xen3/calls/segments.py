@@ -1,8 +1,6 @@
 """set_gdt and update_descriptor."""
 from hyper.vmm.para.calls import segments
-from hyper.vmm.para.descriptor_tables import PER_FRAME
-from hyper.vmm.para.layout import EFAULT, EINVAL, TABLE_PAGES
-from hyper.vmm.para.linear_memory import NOT_MAPPED
+from hyper.vmm.para.layout import EINVAL
 from hyper.vmm.xen3.layout import MOST_GDT_ENTRIES
 
 
@@ -11,17 +9,7 @@ def set_gdt(domain):
     entries = domain.arguments[1]
     if entries > MOST_GDT_ENTRIES:
         return -EINVAL
-    count = (entries + PER_FRAME - 1) // PER_FRAME
-    frames = [0] * TABLE_PAGES
-    for k in range(count):
-        frame = domain.linear.read32(domain.arguments[0] + 4 * k)
-        if frame == NOT_MAPPED:
-            return -EFAULT
-        frames[k] = frame
-    if not domain.tables.set_gdt(frames, count, entries):
-        return -EINVAL
-    domain.descriptors_changed = True
-    return 0
+    return segments.load_gdt(domain, entries)
 
 
 def update_descriptor(domain):
