@@ -180,10 +180,13 @@ class CodeCache(CodeWatcher):
                 self.itlb[slot] = self.nowhere
 
     def decoded(self, page, first, end):
-        """Remember that bytes of a page have been decoded: from offset `first` to before `end`."""
+        """Remember that bytes of a page have been decoded: from offset `first` to before `end`. Of a page that cannot be fetched there is nothing."""
+        code = page.code
+        if code is None:
+            return
         line = first // LINE
         while line * LINE < end:
-            page.code.lines |= line_bit(line)
+            code.lines |= line_bit(line)
             line += 1
 
     # -- frames and what they hold

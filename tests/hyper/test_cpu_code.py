@@ -174,6 +174,15 @@ def test_code_that_no_frame_holds_is_forgotten_in_the_end():
     assert len(guest.system.code.known) < 600
 
 
+def test_an_instruction_whose_end_cannot_be_fetched_faults_there():
+    guest = Guest('jmp 0x100ffd')
+    guest.enable_paging()
+    guest.memory.write_bytes(0x100ffd, '\xb8\1\0')
+    guest.map(0x101000, 0, 0)
+    event = guest.run()
+    assert event.vector == 14 and guest.system.cr2 == 0x101000
+
+
 def test_a_jump_to_itself_where_addresses_wrap_around_is_left_for_events():
     guest = Guest('hlt')
     guest.memory.write_bytes(0, '\x25\xf0\xff\xff\xff')         # FFh, of no memory, and this: jmp *0xfffffff0, where is none either
