@@ -19,6 +19,8 @@ from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.options import parse, parse_machine
 from hyper.session import Session, Sinks
+from hyper.vmm.frames import FRAME
+from hyper.vmm.para.saved import number_of
 
 FAILED = -1
 MOST_BUFFERED = 4096
@@ -50,6 +52,7 @@ last_error = LastString()
 last_report = LastString()
 last_summary = LastString()
 last_models = LastString()
+last_state = LastString()
 last_screen = LastString()
 
 
@@ -287,6 +290,116 @@ def hyper_control(handle, domain, verb):
         result = fail(error.text)
     except Exception:
         result = fail("internal error in hyper_control")
+    return rffi.cast(rffi.INT, result)
+
+
+def do_save(handle, domain, what, page, buffer):
+    """0: begins, the result is the number of pages. 1: the contents of a page, the result is its type. 2: which pages were written to since the last
+    time, a character each. 3: ends."""
+    run = find_domain(handle, domain)
+    if run is None:
+        return FAILED
+    number = rffi.cast(lltype.Signed, domain)
+    session = run.session
+    if what == 0:
+        return session.begin_saving(number)
+    if what == 3:
+        session.end_saving(number)
+        return 0
+    saving = session.saving(number)
+    result = 0
+    if what == 1:
+        if page < 0 or page >= len(saving.frames):
+            return fail("no such page: %d" % page)
+        text = saving.page(page)
+        result = saving.kind(page)
+    else:
+        text = saving.dirty()
+    for i in range(len(text)):
+        buffer[i] = text[i]
+    return result
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_save')
+def hyper_save(handle, domain, what, page, buffer):
+    """A step of saving a domain, see do_save."""
+    try:
+        result = do_save(handle, domain, rffi.cast(lltype.Signed, what), rffi.cast(lltype.Signed, page), buffer)
+    except UserError as error:
+        result = fail(error.text)
+    except Exception:
+        result = fail("internal error in hyper_save")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT], c_name='hyper_saved_state')
+def hyper_saved_state(handle, domain):
+    """The state of a domain that is being saved and does not run, but for its pages, as lines; NULL if that fails."""
+    try:
+        run = find_domain(handle, domain)
+        if run is not None:
+            return last_state.hold(run.session.saved_state(rffi.cast(lltype.Signed, domain)))
+    except UserError as error:
+        fail(error.text)
+    except Exception:
+        fail("internal error in hyper_saved_state")
+    return lltype.nullptr(rffi.CCHARP.TO)
+
+
+def do_restore(handle, arguments, interface, frames):
+    run = find(handle)
+    if run is None:
+        return FAILED
+    numbers = []
+    for word in frames.split(' '):
+        numbers.append(number_of(word))
+    return run.session.begin_restoring(words_of(arguments), interface, numbers)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.CCHARP, rffi.CCHARP, rffi.CCHARP], c_name='hyper_restore')
+def hyper_restore(handle, arguments, interface, frames):
+    """Makes a domain that is to get what was saved: words as of hyper_create, the version of its interface, the frames that it had. Its number."""
+    try:
+        result = do_restore(handle, rffi.charp2str(arguments), rffi.charp2str(interface), rffi.charp2str(frames))
+    except UserError as error:
+        result = fail(error.text)
+    except MemoryError:
+        result = fail("the host has not enough memory")
+    except Exception:
+        result = fail("internal error in hyper_restore")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_restore_page')
+def hyper_restore_page(handle, domain, page, kind, buffer):
+    """Gives it a page of 4096 bytes, with its type; 0."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            run.session.restoring(rffi.cast(lltype.Signed, domain)).put(rffi.cast(lltype.Signed, page), rffi.cast(lltype.Signed, kind),
+                                                                        rffi.charpsize2str(buffer, FRAME))
+            result = 0
+    except UserError as error:
+        result = fail(error.text)
+    except Exception:
+        result = fail("internal error in hyper_restore_page")
+    return rffi.cast(rffi.INT, result)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_restored')
+def hyper_restored(handle, domain, state):
+    """Gives it its state: it is complete, and paused. 0; if that fails the domain is gone."""
+    try:
+        run = find_domain(handle, domain)
+        result = FAILED
+        if run is not None:
+            run.session.finish_restoring(rffi.cast(lltype.Signed, domain), rffi.charp2str(state))
+            result = 0
+    except UserError as error:
+        result = fail(error.text)
+    except Exception:
+        result = fail("internal error in hyper_restored")
     return rffi.cast(rffi.INT, result)
 
 

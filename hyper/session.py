@@ -19,9 +19,14 @@ from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, PS2, SEAB
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
+from hyper.vmm.para.build import interface_of
+from hyper.vmm.para.domain import ParaDomain
+from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
+from hyper.vmm.para.saved import Restoring, Saving
 from hyper.walk import walk
 
 LARGEST_FILE = 1024 * MB
+MOST_PAGES = 1 << 20            # of a saved domain
 CHUNK = 1 << 20
 PHYSICAL = 0                    # the spaces of read_memory and write_memory
 LINEAR = 1
@@ -131,6 +136,8 @@ class Session(object):
         self.videos = []
         self.world = world
         self.sinks = sinks
+        self.savings = {}               # Saving by number of domain
+        self.restorings = {}            # likewise Restoring
         self.fittings = {}              # by number of domain, of those made since the start
         self.shared_kind = ''           # of the network that paravirtual domains have outside
         self.shared_link = None
@@ -342,15 +349,97 @@ class Session(object):
             if not domain.built:
                 raise UserError("%s: is not built yet; that is for the domain that has made it" % domain.name)
             hypervisor.unpause(domain)
+        elif verb == 'stop':
+            domain.ask_to_stop()
         elif verb == 'shutdown':
             domain.ask_to_end()
         elif verb == 'destroy':
+            if number in self.savings:
+                self.end_saving(number)
+            if number in self.restorings:
+                del self.restorings[number]
             hypervisor.destroy(domain)
             if number in self.fittings:
                 self.unfit(self.fittings[number])
                 del self.fittings[number]
         else:
             raise UserError("%s: nothing that can be done with a domain" % verb)
+
+    # a domain is taken out or put in, see hyper/vmm/para/saved.py
+
+    def begin_saving(self, number):
+        """How many pages the domain has. From now on it is logged which of them are written to."""
+        self.controlled()
+        domain = self.domain(number)
+        if not isinstance(domain, ParaDomain):
+            raise UserError("%s: only a domain of --mode para can be saved" % domain.name)
+        if number in self.savings:
+            raise UserError("%s: is being saved already" % domain.name)
+        for other in self.savings:
+            raise UserError("%s: wait until domain %d is saved" % (domain.name, other))
+        saving = Saving(domain)
+        self.savings[number] = saving
+        return len(saving.frames)
+
+    def saving(self, number):
+        if number not in self.savings:
+            raise UserError("no such domain is being saved: %d" % number)
+        return self.savings[number]
+
+    def end_saving(self, number):
+        saving = self.saving(number)
+        saving.end()
+        del self.savings[number]
+
+    def saved_state(self, number):
+        """The lines of the state, before them one with the version of the interface and one with the frames."""
+        saving = self.saving(number)
+        frames = []
+        for k in range(len(saving.frames) - 1 - len(saving.domain.rings)):
+            frames.append('%d' % saving.frames[k])
+        return 'interface %s\nframes %s\n%s' % (saving.domain.interface.version, ' '.join(frames), saving.state())
+
+    def begin_restoring(self, words, version, frames):
+        """Makes a domain that is to get saved pages and state; its number. The words of one --domain say its name and disks."""
+        hypervisor = self.controlled()
+        domain = parse(['saved'] + words).domains[0]
+        for other in hypervisor.domains:
+            if other.name == domain.name:
+                raise UserError("%s: there is a domain of this name, number %d; give it another" % (domain.name, other.number))
+        if version != XEN_1_0.version and version != XEN_1_2.version:
+            raise UserError("the saved domain is damaged: interface %s" % version)
+        if len(frames) < 16 or len(frames) > MOST_PAGES:
+            raise UserError("the saved domain is damaged: it has %d pages" % len(frames))
+        number = hypervisor.next_number
+        fittings = self.fit(domain, number)
+        try:
+            made = hypervisor.create_saved(domain.name, interface_of(version), frames, self.watched(self.sinks.sink(number, domain.name)), fittings.drives)
+        except UserError:
+            self.sinks.forget(number)
+            self.unfit(fittings)
+            raise
+        self.fittings[number] = fittings
+        same = True
+        for k in range(len(frames)):
+            if made.page_frames[k] != frames[k]:
+                same = False
+        self.restorings[number] = Restoring(made, same)
+        return number
+
+    def restoring(self, number):
+        if number not in self.restorings:
+            raise UserError("no such domain is being restored: %d" % number)
+        return self.restorings[number]
+
+    def finish_restoring(self, number, text):
+        """The domain is complete, and paused; if its state is refused it is gone."""
+        restoring = self.restoring(number)
+        del self.restorings[number]
+        try:
+            restoring.finish(text)
+        except UserError:
+            self.control(number, 'destroy')
+            raise
 
     def controlled(self):
         """The hypervisor, if its domains can come and go."""

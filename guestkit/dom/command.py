@@ -21,6 +21,8 @@ Examples
   guestkit dom list
   guestkit dom console web                  Ctrl-A x leaves
   guestkit dom pause web; guestkit dom unpause web
+  guestkit dom save web web.saved; guestkit dom restore web.saved
+  guestkit dom migrate web other.sock       to the hypervisor of another guestkit dom --socket other.sock start
   guestkit dom destroy web
   guestkit dom stop                         ends the hypervisor with all its domains
 
@@ -72,6 +74,16 @@ def parser():
     for name, help in (('console', 'attaches this terminal to the console of a domain; Ctrl-A x leaves'), ('pause', 'a domain does not run until unpause'),
                        ('unpause', 'a paused domain runs again'), ('shutdown', 'asks a guest to end'), ('destroy', 'ends a domain at once')):
         add(name, help).add_argument('domain', metavar='DOMAIN')
+    save = add('save', 'puts a domain into a file, and ends it')
+    save.add_argument('domain', metavar='DOMAIN')
+    save.add_argument('file', metavar='FILE')
+    save.add_argument('-c', '--leave', action='store_true', help='the domain runs on')
+    restore = add('restore', 'makes the domain of a file go on')
+    restore.add_argument('file', metavar='FILE')
+    restore.add_argument('-p', '--paused', action='store_true', help='leaves it paused')
+    migrate = add('migrate', 'moves a domain to another hypervisor while it runs')
+    migrate.add_argument('domain', metavar='DOMAIN')
+    migrate.add_argument('to', metavar='SOCKET', help='the control socket of the other hypervisor')
     top = add('top', 'shows live what the domains use')
     top.add_argument('-d', '--delay', type=float, default=1.0, metavar='SECONDS', help='between two looks (default 1)')
     top.add_argument('-n', '--rounds', type=int, metavar='N', help='ends after so many')
@@ -185,6 +197,43 @@ def on_domain(options):
     return 0
 
 
+def save(options):
+    with connect(options) as client:
+        client.call('save', domain=options.domain, file=os.path.abspath(options.file), leave=options.leave)
+    return 0
+
+
+def restore(options):
+    try:
+        client = connect(options)
+    except NotRunning:
+        start_in_background(options)
+        client = connect(options)
+    with client:
+        made = client.call('restore', file=os.path.abspath(options.file), paused=options.paused)
+    print(f'{made["name"]}: domain {made["domain"]}')
+    return 0
+
+
+def migrate(options):
+    """Shows the rounds as they begin."""
+    with connect(options) as client:
+        client.send('migrate', domain=options.domain, to=os.path.abspath(options.to))
+        number = 0
+        while True:
+            answer = client.receive()
+            if 'error' in answer:
+                raise BadInput(answer['error'])
+            if 'result' in answer:
+                break
+            number += 1
+            print(f'round {number}: {answer["round"]} pages' if answer.get('round') is not None else 'stopped; the rest', flush=True)
+    result = answer['result']
+    print(f'{options.domain}: domain {result["domain"]} there; {sum(result["rounds"])} pages sent, down for {result["downtime_ms"]} ms '
+          f'and {result["rounds"][-1]} pages; {result["downtime_instructions"]} instructions of others meanwhile')
+    return 0
+
+
 def top(options):
     from guestkit.dom.show import top
     with connect(options) as client:
@@ -193,4 +242,4 @@ def top(options):
 
 
 HANDLERS = {'start': start, 'stop': stop, 'create': create, 'list': list_domains, 'console': console, 'pause': on_domain, 'unpause': on_domain,
-            'shutdown': on_domain, 'destroy': on_domain, 'top': top}
+            'shutdown': on_domain, 'destroy': on_domain, 'save': save, 'restore': restore, 'migrate': migrate, 'top': top}

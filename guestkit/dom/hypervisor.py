@@ -32,6 +32,7 @@ class Hypervisor:
         self.handle = self.engine.call('hyper_start', '\n'.join(words).encode())
         self._finalizer = weakref.finalize(self, self.engine.call, 'hyper_close', self.handle)
         self.domains = {}               # Domain by number
+        self.unfinished = set()         # numbers of those that are being restored
         self.on_new = None              # called with each new Domain
         self._error = None
         this = weakref.ref(self)
@@ -81,7 +82,7 @@ class Hypervisor:
             if number not in reports:
                 del self.domains[number]
         for number, report in reports.items():
-            if number not in self.domains:
+            if number not in self.domains and number not in self.unfinished:
                 self._add(number, {'name': report['name'], 'on_poweroff': 'preserve', 'on_crash': 'preserve'})       # whose end is for its maker
 
     def find(self, which):
@@ -133,6 +134,13 @@ class Hypervisor:
         """The counters, as the engine's JSON has them."""
         self.call('hyper_status')
         return json.loads(self.engine.text('hyper_report', self.handle))
+
+    def is_paused(self, domain):
+        return bool(domain.call('hyper_get', b'paused'))
+
+    def instructions(self):
+        """Those of all domains together."""
+        return self.report()['instructions']
 
     def ended(self):
         """The Domains that have ended and are still there."""

@@ -5,10 +5,11 @@ import pathlib
 import selectors
 import socket
 
-from guestkit.dom import protocol
+from guestkit.dom import protocol, transfer
 from guestkit.errors import BadInput, GuestkitError
 from guestkit.machine import Reason
 
+ARRIVING = 0.002                # likewise while a domain arrives
 SLICE = 0.02                    # seconds in the engine between two looks at the sockets
 MOST_WAITING = 1 << 20          # bytes that a client has not read; one that lets more wait loses its connection
 HISTORY = 1 << 16               # bytes of a domain's output that a new console shows
@@ -23,6 +24,9 @@ class Connection:
         self.read = bytearray()
         self.written = bytearray()
         self.console = None             # the Domain whose output it gets
+        self.incoming = None            # an Incoming, while a domain arrives
+        self.refused = False            # the domain: what still comes of it is no requests
+        self.received = None            # the Domain that has arrived, and has not been told to go on
 
     def send(self, value):
         self.written += protocol.line(value)
@@ -45,7 +49,7 @@ class Connection:
     def receive(self):
         """Takes what has come and does what the whole lines of it say."""
         try:
-            data = self.socket.recv(1 << 16)
+            data = self.socket.recv(1 << 20)
         except BlockingIOError:
             return
         except OSError:
@@ -53,6 +57,27 @@ class Connection:
         if not data:
             self.server.drop(self)
             return
+        if self.incoming is not None:
+            self.arrive(data)
+        elif not self.refused:
+            self.take(data)
+
+    def arrive(self, data):
+        """A part of a domain."""
+        try:
+            rest = self.incoming.feed(data)
+        except GuestkitError as error:
+            self.incoming = None
+            self.refused = True
+            self.send({'error': str(error)})
+            return
+        if rest is not None:
+            self.received = self.incoming.domain
+            self.incoming = None
+            self.take(rest)
+
+    def take(self, data):
+        """Does what whole lines say."""
         self.read += data
         while b'\n' in self.read:
             request, _, rest = bytes(self.read).partition(b'\n')
@@ -116,7 +141,8 @@ class Server:
             self.close()
 
     def run(self):
-        self.idle = self.hypervisor.run(SLICE) == Reason.WAITING
+        arriving = any(connection.incoming is not None for connection in self.connections)
+        self.idle = self.hypervisor.run(ARRIVING if arriving else SLICE) == Reason.WAITING
         for domain in self.hypervisor.ended():
             self.finished(domain)
 
@@ -145,6 +171,10 @@ class Server:
             self.connections.remove(connection)
             self.selector.unregister(connection.socket)
             connection.socket.close()
+            if connection.incoming is not None:
+                connection.incoming.abandon()
+            if connection.received is not None:
+                self.hypervisor.destroy(connection.received)
 
     # -- domains
 
@@ -252,9 +282,61 @@ def command_input(server, connection, value):
         raise BadInput('text: its characters stand for bytes, so they are from U+0000 to U+00FF') from None
 
 
+def path_of(value, name):
+    path = value.get(name)
+    if not isinstance(path, str) or not path or '\0' in path:
+        raise BadInput(f'{name}: must be a path')
+    return path
+
+
+def command_save(server, connection, value):
+    """`file`; with `leave` the domain runs on."""
+    domain = server.domain(value)
+    leave = bool(value.get('leave'))
+    transfer.save(server.hypervisor, domain, path_of(value, 'file'), leave)
+    if not leave:
+        server.destroy(domain, 'saved')
+
+
+def command_restore(server, connection, value):
+    """`file`; `paused`."""
+    domain = transfer.restore(server.hypervisor, path_of(value, 'file'))
+    if not value.get('paused'):
+        server.hypervisor.unpause(domain)
+    return {'domain': domain.number, 'name': domain.name}
+
+
+def command_migrate(server, connection, value):
+    """`to`: the socket of the other hypervisor. Before the result come objects with `round`, the number of pages, null when the domain is stopped."""
+    domain = server.domain(value)
+    path = pathlib.Path(path_of(value, 'to'))
+    if path.exists() and server.path.exists() and path.samefile(server.path):
+        raise BadInput(f'{path}: is the socket of this hypervisor; give that of another')
+    with protocol.Client(path) as client:
+        result = transfer.migrate(server.hypervisor, domain, client, lambda pages: connection.send({'round': pages}))
+    server.destroy(domain, 'migrated')
+    return result
+
+
+def command_receive(server, connection, value):
+    """The connection brings a domain, and then `go on`."""
+    connection.incoming = transfer.Incoming(server.hypervisor, 'the domain that arrives')
+
+
+def command_go_on(server, connection, value):
+    """`paused`: whether the domain that has arrived stays so."""
+    domain, connection.received = connection.received, None
+    if domain is None:
+        raise BadInput('go on: no domain has arrived')
+    if not value.get('paused'):
+        server.hypervisor.unpause(domain)
+    return {'domain': domain.number, 'name': domain.name}
+
+
 def command_stop(server, connection, value):
     server.ended = True
 
 
 COMMANDS = {'create': command_create, 'list': command_list, 'pause': command_pause, 'unpause': command_unpause, 'shutdown': command_shutdown,
-            'destroy': command_destroy, 'console': command_console, 'input': command_input, 'stop': command_stop}
+            'destroy': command_destroy, 'console': command_console, 'input': command_input, 'save': command_save, 'restore': command_restore, 'migrate': command_migrate,
+            'receive': command_receive, 'go on': command_go_on, 'stop': command_stop}

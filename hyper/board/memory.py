@@ -6,6 +6,7 @@ decoded tells it, so that no stale code is ever run.
 from hyper.board import raw
 
 FRAME = 4096
+CODE, LOGGED = 1, 2             # of a frame's byte in code_frames
 
 
 class CodeWatcher(object):
@@ -26,8 +27,10 @@ class Memory(object):
         assert size % FRAME == 0
         self.size = size
         self.storage = raw.allocate(size + 8)
-        self.code_frames = raw.allocate(size // FRAME + 1)      # one byte a frame: nonzero if code was decoded from it
+        self.code_frames = raw.allocate(size // FRAME + 1)      # one byte a frame: CODE if code was decoded from it, LOGGED if the next write is to be noted
         self.watcher = None
+        self.logged = []                # frames with LOGGED, or those that had it and were written to
+        self.noted = []                 # frames that were written to since they were LOGGED
 
     def close(self):
         raw.free(self.storage)
@@ -118,20 +121,49 @@ class Memory(object):
             self.written(address, size)
 
     def written(self, address, size):
-        """Tell the watcher if decoded code lies in a range of RAM just written."""
+        """Tell the watcher if decoded code lies in a range of RAM just written; note a write that is logged."""
         if size <= 0 or self.watcher is None:
             return
         frame = address // FRAME
         last = (address + size - 1) // FRAME
         while frame <= last:
             if self.contains(frame * FRAME, FRAME) and raw.load8(self.code_frames, frame):
+                if raw.load8(self.code_frames, frame) & LOGGED:
+                    raw.store8(self.code_frames, frame, raw.load8(self.code_frames, frame) & ~LOGGED)
+                    self.noted.append(frame)
                 start = max(address, frame * FRAME)
                 end = min(address + size, (frame + 1) * FRAME)
                 self.watcher.code_written(start, end - start)
             frame += 1
 
     def has_code(self, address):
+        return raw.load8(self.code_frames, address // FRAME) & CODE != 0
+
+    def tells_writes(self, address):
+        """Whether a write to the frame must be told, since there is code in it or it is logged."""
         return raw.load8(self.code_frames, address // FRAME) != 0
 
     def mark_code(self, address, present):
-        raw.store8(self.code_frames, address // FRAME, int(present))
+        other = raw.load8(self.code_frames, address // FRAME) & LOGGED
+        raw.store8(self.code_frames, address // FRAME, other | (CODE if present else 0))
+
+    # -- which frames are written to: the processor does not keep translations for writing to a frame with code, so it tells of each write to one that
+    # is logged until it has been noted. What it stores by itself, the accessed and dirty bits of page tables, is not noted.
+
+    def log_writes(self, frames):
+        """From now on the first write to each of these frames (their numbers) is noted, and of no others. The processor must forget its translations."""
+        for frame in self.logged:
+            raw.store8(self.code_frames, frame, raw.load8(self.code_frames, frame) & ~LOGGED)
+        self.logged = frames
+        self.noted = []
+        self.log_writes_again(frames)
+
+    def log_writes_again(self, frames):
+        for frame in frames:
+            raw.store8(self.code_frames, frame, raw.load8(self.code_frames, frame) | LOGGED)
+
+    def written_frames(self):
+        """Those noted since the last time; they are not logged any more."""
+        noted = self.noted
+        self.noted = []
+        return noted

@@ -175,7 +175,7 @@ class MMU(object):
         raw.store64(tlb, i + STATE, (raw.load64(tlb, i + STATE) & LOGGED) | self.leaf)
         if self.leaf & LARGE:
             self.large[address >> 22] = True
-        if write and not self.memory.has_code(frame):
+        if write and not self.memory.tells_writes(frame):
             raw.store64(tlb, i + WRITE_TAG, page)
 
     # -- translation
@@ -382,7 +382,7 @@ class MMU(object):
             return -1
         self._leave_code(physical, physical, size)
         self._fill(address, physical, user, True)
-        if not self.memory.contains(physical, size) or self.system.is_device(physical) or self.memory.has_code(physical):
+        if not self.memory.contains(physical, size) or self.system.is_device(physical) or self.memory.tells_writes(physical):
             return -1
         return physical
 

@@ -44,6 +44,9 @@ class Host(object):
     def leave_orphan(self, frame):
         """A domain that is gone leaves a frame that another still refers to."""
 
+    def take_out(self, domain):
+        """What the processor holds of a domain that does not run goes into it."""
+
     # -- for the privileged domain
 
     def find(self, number):
@@ -117,6 +120,8 @@ class Domain(object):
         self.asleep = False             # until an event comes
         self.paused = False             # from outside, or by the privileged domain
         self.built = True               # it has an image
+        self.stopping = False           # it was asked to stop itself, so that it can be moved
+        self.suspended = False          # it has
         self.privileged = False         # may control others
         self.size = 0                   # bytes of memory that it was made with
         self.held = []                  # Ranges of frames that were taken for it
@@ -138,6 +143,10 @@ class Domain(object):
 
     def receive(self, text):
         """Console input."""
+
+    def ask_to_stop(self):
+        """The guest is asked to stop itself, so that it can be moved to other frames. False if it does not know of that."""
+        return False
 
     def ask_to_end(self):
         """The guest is asked to shut down; raises UserError if there is no way to."""

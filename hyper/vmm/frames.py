@@ -19,7 +19,7 @@ class Range(object):
 
 class FrameAllocator(object):
     """Gives out the frames of machine memory from address `first` (a multiple of 4096) to its end. All are cleared when they are given out."""
-    _immutable_fields_ = ['memory', 'first', 'end', 'returned', 'ranges']
+    _immutable_fields_ = ['memory', 'first', 'end']
 
     def __init__(self, memory, first):
         assert first % FRAME == 0
@@ -82,6 +82,35 @@ class FrameAllocator(object):
         for k in range(count):
             frames.append(self.take() if start == NONE else start + k * FRAME)
         return frames
+
+    def take_exactly(self, frames):
+        """Whether these frames (machine addresses) were all free; then they are taken."""
+        wanted = {}
+        highest = -1
+        for frame in frames:
+            wanted[frame] = True
+            highest = max(highest, frame)
+        free = 0
+        for frame in self.returned:
+            if frame in wanted:
+                free += 1
+        for frame in frames:
+            if frame >= self.next and frame < self.end and frame % FRAME == 0:
+                free += 1
+        if free != len(frames) or len(wanted) != len(frames):
+            return False
+        left = []
+        for frame in self.returned:
+            if frame in wanted:
+                self.memory.clear(frame, FRAME)
+            else:
+                left.append(frame)
+        self.returned = left
+        while self.next <= highest:
+            if self.next not in wanted:
+                self.returned.append(self.next)
+            self.next += FRAME
+        return True
 
     def give_back_range(self, whole):
         for k in range(whole.count):

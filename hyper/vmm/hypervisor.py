@@ -139,6 +139,24 @@ class Hypervisor(Host):
         self.enlist(domain)
         return domain
 
+    def create_saved(self, name, interface, frames, sink, drives):
+        """A paused domain without image that is to get what was saved of one with these frames (their numbers); raises UserError. It gets the same ones if
+        they are free; see page_frames."""
+        number = self.next_number
+        self.adopt()
+        self.taken = []
+        try:
+            domain = para.build_saved(self, name, number, interface, frames, sink, drives)
+        except UserError:
+            for whole in self.taken:
+                self.frames.give_back_range(whole)
+            raise
+        domain.size = len(frames) * FRAME
+        domain.built = False
+        domain.paused = True
+        self.enlist(domain)
+        return domain
+
     def enlist(self, domain):
         """A new domain is complete."""
         domain.held = self.taken
@@ -175,6 +193,7 @@ class Hypervisor(Host):
     def unpause(self, domain):
         if domain.paused:
             domain.paused = False
+            domain.suspended = False
             if domain.can_run():
                 self.scheduler.add(domain)
 
@@ -312,6 +331,11 @@ class Hypervisor(Host):
             before.fpu.copy_from(fpu)
         fpu.copy_from(domain.fpu)
         self.loaded = domain
+
+    def take_out(self, domain):
+        """What the processor holds of the domain goes into it."""
+        if self.loaded is domain:
+            domain.fpu.copy_from(self.system.fpu)
 
     def wait(self):
         """No domain can run."""

@@ -22,6 +22,12 @@ class DomainRegisters(RegisterFile):
         domain = self.domain
         if name == 'alive':
             return int(domain.alive)
+        if name == 'paused':
+            return int(domain.paused)
+        if name == 'stopping':
+            return int(domain.stopping)
+        if name == 'suspended':
+            return int(domain.suspended)
         domain.make_current()
         at = index_of(GENERAL, name)
         if at == ESP:

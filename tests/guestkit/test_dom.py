@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-
 from guestkit.build import build_file
 from guestkit.cli import main
 from guestkit.dom import configuration, protocol, show
 from guestkit.errors import BadInput
+from guestkit.machine import Machine
 
 ECHO = '''
 #include "guest.h"
@@ -187,6 +187,35 @@ def test_the_state_letters_are_those_of_xl():
         'r-----', '-b----', '--p---', '---s--', '----c-']
 
 
+# -- a domain is saved, restored and migrated
+
+# runs for long enough that a domain is caught in the middle of it
+COUNT = '''
+#include "guest.h"
+static volatile u32 cells[16384];
+int main(const char *command_line)
+{
+    u32 sum = 0;
+    print("counting\\n");
+    for (u32 round = 0; round < 8000; round++)
+        for (u32 i = 0; i < 16384; i++)
+            sum += cells[i] = cells[i] * 5 + i + round;
+    print("sum %x\\n", sum);
+    return 0;
+}
+'''
+
+
+@pytest.fixture(scope='module')
+def counted(guest):
+    """What COUNT prints at last in a machine of its own."""
+    with Machine(guest(COUNT, 'para'), mode='para', memory='2M') as machine:
+        machine.run()
+        line = machine.output.decode().splitlines()[-1]
+    assert line.startswith('sum ')
+    return line
+
+
 def output(client, name, text):
     """Waits until a domain has printed the text."""
     with protocol.Client(client.path) as other:
@@ -194,6 +223,86 @@ def output(client, name, text):
         while text not in printed:
             printed += other.receive().get('output', '')
     return printed
+
+
+@pytest.fixture
+def second(tmp_path):
+    """Another hypervisor; a connection to it."""
+    path = tmp_path / 'second.sock'
+    assert main(['dom', '--socket', str(path), 'start', '--memory', '64M', '--fast']) == 0
+    with protocol.Client(path) as client:
+        yield client
+    main(['dom', '--socket', str(path), 'stop'])
+
+
+def test_a_domain_that_was_saved_goes_on_to_the_right_result(hypervisor, second, toml, tmp_path, counted):
+    hypervisor.call('create', config=configuration.read(toml('one', COUNT, on_poweroff='preserve')))
+    output(hypervisor, 'one', 'counting')
+    file = str(tmp_path / 'one.saved')
+    assert main(['dom', 'save', 'one', file]) == 0
+    assert names(hypervisor) == []
+    assert main(['dom', '--socket', str(second.path), 'restore', file]) == 0
+    assert counted in output(second, 'one', 'sum ')
+    assert main(['dom', 'restore', file, '--paused']) == 0                   # the file can be used again
+    assert hypervisor.call('list')['domains'][0]['paused']
+
+
+def test_a_saved_domain_can_be_left_running(hypervisor, toml, tmp_path, counted):
+    hypervisor.call('create', config=configuration.read(toml('one', COUNT, on_poweroff='preserve')))
+    assert main(['dom', 'save', '--leave', 'one', str(tmp_path / 'one.saved')]) == 0
+    assert counted in output(hypervisor, 'one', 'sum ')
+
+
+def test_a_domain_is_migrated_while_it_runs(hypervisor, second, toml, capsys, counted):
+    hypervisor.call('create', config=configuration.read(toml('one', COUNT, on_poweroff='preserve')))
+    output(hypervisor, 'one', 'counting')
+    assert main(['dom', 'migrate', 'one', str(second.path)]) == 0
+    told = capsys.readouterr().out
+    assert 'round 1: ' in told and 'stopped; the rest' in told and 'down for' in told
+    assert names(hypervisor) == [] and names(second) == ['one']
+    assert counted in output(second, 'one', 'sum ')
+
+
+def test_a_domain_that_cannot_arrive_runs_on_where_it_was(hypervisor, second, toml, capsys, counted):
+    config = configuration.read(toml('one', COUNT, on_poweroff='preserve'))
+    hypervisor.call('create', config=config)
+    second.call('create', config=config, paused=True)
+    assert main(['dom', 'migrate', 'one', str(second.path)]) == 2
+    assert 'there is a domain of this name' in capsys.readouterr().err
+    assert main(['dom', 'migrate', 'one', '/nowhere.sock']) == 2
+    assert main(['dom', 'migrate', 'one', str(hypervisor.path)]) == 2
+    assert counted in output(hypervisor, 'one', 'sum ')
+    assert len(names(second)) == 1
+
+
+def test_a_damaged_file_is_an_error_in_one_line_and_no_domain(hypervisor, toml, tmp_path):
+    hypervisor.call('create', config=configuration.read(toml('one', COUNT)))
+    file = tmp_path / 'one.saved'
+    hypervisor.call('save', domain='one', file=str(file))
+    good = file.read_bytes()
+    header, _, rest = good.partition(b'\n')
+    state = rest.rindex(b'{')
+    damaged = [b'', b'x', good[:100], good[:-1], good[:len(good) // 2], good + b'x', b'{}\n' + rest, header.replace(b'"version": 1', b'"version": 9') + b'\n' + rest,
+               header.replace(b'"frames": [', b'"frames": [-5, ') + b'\n' + rest, header + b'\n' + b'\xff' * 8 + rest[8:],
+               header + b'\n' + b'\x00\xff\xff\x00' + rest[4:], good[:len(header) + 1 + state] + b'{}\n', good[:len(header) + 1 + state] + b'{"context": ["x"]}\n',
+               good.replace(b'"context": [', b'"context": [1, '), good.replace(b'"kernel"', b'"colour"')]
+    for data in damaged:
+        file.write_bytes(data)
+        with pytest.raises(BadInput) as caught:
+            hypervisor.call('restore', file=str(file))
+        assert '\n' not in str(caught.value), data[:80]
+        assert names(hypervisor) == []
+    file.write_bytes(good)
+    hypervisor.call('restore', file=str(file))
+    assert names(hypervisor) == ['one']
+
+
+@pytest.fixture(scope='module')
+def kernel(tmp_path_factory):
+    """The kernel's directory."""
+    out = tmp_path_factory.mktemp('kernel')
+    assert main(['build', '-o', str(out)]) == 0
+    return out
 
 
 def test_a_privileged_guest_makes_builds_starts_watches_and_destroys_another(hypervisor, tmp_path):
@@ -204,3 +313,23 @@ def test_a_privileged_guest_makes_builds_starts_watches_and_destroys_another(hyp
     assert lines == ['privileged 1', 'create 0', 'list 0, 64 frames', 'build with a table mapped writable -22', 'build 0', 'start 0',
                      'info: made, state 1, 64 pages, ran 1', 'destroy 0', 'info 1']
     assert names(hypervisor) == ['zero']
+
+
+def typed(client, text, answer):
+    client.call('input', domain='shell', text=text)
+    return output(client, 'shell', answer)
+
+
+def test_a_shell_is_migrated_to_other_frames_and_back(hypervisor, second, kernel, toml):
+    path = toml('shell')
+    config = {'name': 'shell', 'kernel': str(kernel / 'kernel-para.elf'), 'ramdisk': str(kernel / 'archive.img'), 'memory': 8}
+    second.call('create', config=configuration.read(path, ['name=other', f'kernel={config["kernel"]}', 'memory=4']), paused=True)   # has the frames
+    hypervisor.call('create', config=config)
+    output(hypervisor, 'shell', '$ ')
+    typed(hypervisor, 'echo before\n', 'before\n')
+    for source, target in ((hypervisor, second), (second, hypervisor)):
+        source.send('migrate', domain='shell', to=str(target.path))
+        while 'result' not in (answer := source.receive()):
+            assert 'error' not in answer, answer
+        typed(target, 'echo here | wc\n', '1 lines, 1 words, 5 bytes')
+        typed(target, 'primes 100\n', '89 97')

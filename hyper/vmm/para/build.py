@@ -131,6 +131,24 @@ def build_empty(hypervisor, name, number, interface, pages, sink):
     return domain
 
 
+def build_saved(hypervisor, name, number, interface, frames, sink, drives):
+    """A domain that is to get what was saved of one with these frames, and if they are free the same ones; raises UserError."""
+    if hypervisor.frame_table is None:
+        hypervisor.frame_table = make_table(hypervisor)
+    hypervisor.require(len(frames) + OWN_FRAMES)
+    addresses = []
+    for frame in frames:
+        addresses.append(frame * FRAME)
+    if hypervisor.frames.take_exactly(addresses):
+        pages = frames[:]
+    else:
+        pages = hypervisor.take_pages(len(frames))
+    domain = make(hypervisor, name, number, interface, hypervisor.take_pages(SHARED_FRAMES), sink, drives)
+    domain.make_vmcs()
+    give_pages(domain, pages)
+    return domain
+
+
 def give_pages(domain, frames):
     """The frames are the domain's pages, in the order of their numbers."""
     domain.page_frames = frames

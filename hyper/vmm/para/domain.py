@@ -12,7 +12,7 @@ from hyper.vmm.para.events import Events
 from hyper.vmm.para.frame_table import L2, NO_PAGE, WRITABLE
 from hyper.vmm.para.guest_time import GuestTime
 from hyper.vmm.para.keyboard import Keyboard
-from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, EVENT_DIE, FRAME, HYPERVISOR, M32
+from hyper.vmm.para.layout import CALL_ARGUMENTS, ENOSYS, EVENT_DIE, EVENT_STOP, FRAME, HYPERVISOR, M32
 from hyper.vmm.para.linear_memory import LinearMemory
 from hyper.vmm.para.traps import Traps
 from hyper.vmx import fields
@@ -115,6 +115,19 @@ class ParaDomain(Domain):
 
     def receive(self, text):
         self.keyboard.receive(text)
+
+    def ask_to_stop(self):
+        if not self.events.is_wanted(EVENT_STOP):
+            return False
+        self.stopping = True
+        self.events.send(EVENT_STOP)
+        return True
+
+    def stop_itself(self):
+        """By a hypercall, after `ask_to_stop`."""
+        self.stopping = False
+        self.suspended = True
+        self.host.pause(self)
 
     def ask_to_end(self):
         self.events.send(EVENT_DIE)

@@ -17,6 +17,10 @@ class Events(object):
         memory = self.memory
         return memory.read32(self.shared + EVENTS) & memory.read32(self.shared + EVENTS_MASK) & ANY_EVENT != 0
 
+    def is_wanted(self, event):
+        """Whether the guest has not masked it, whatever the master bit says."""
+        return self.memory.read32(self.shared + EVENTS_MASK) & event != 0
+
     def is_due(self):
         """Whether the callback is to be called now."""
         memory = self.memory

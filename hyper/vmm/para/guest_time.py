@@ -8,6 +8,7 @@ that the timer event comes with every tick of domain virtual time, and now and t
 """
 from hyper.board.clock import Timer
 from hyper.vmm.para.layout import EVENT_TIMER, M32, NONE
+from hyper.vmx import fields
 
 TICK = 10000000                 # ns of domain virtual time
 LONGEST_SLEEP = 500000000       # ns of machine time
@@ -51,6 +52,8 @@ class GuestTime(object):
         self.next_tick = TICK           # in domain virtual time
         self.wall_timeout = 0           # as last seen
         self.domain_timeout = 0
+        self.offset = 0                 # of the domain's system time from machine time, if it was brought here from elsewhere
+        self.start_of_time = clock.start_of_time * SECOND       # the wall-clock time at machine time 0
         memory.write32(shared + layout.rdtsc_bitshift, LOW_BITS)
         memory.write64(shared + layout.cpu_freq, CPU_FREQUENCY)
         self.update()
@@ -60,8 +63,8 @@ class GuestTime(object):
         memory = self.memory
         shared = self.shared
         layout = self.layout
-        now = self.clock.now()
-        wall = self.clock.start_of_time * SECOND + now
+        now = self.now()
+        wall = self.wall()
         memory.write64(shared + layout.system_time, now)
         memory.write32(shared + layout.st_timestamp, now >> LOW_BITS & M32)
         memory.write32(shared + layout.tv_sec, wall // SECOND & M32)
@@ -72,6 +75,21 @@ class GuestTime(object):
         memory.write32(shared + layout.time_version, version)
         if layout.time_version_again != NONE:
             memory.write32(shared + layout.time_version_again, version)
+
+    def now(self):
+        """System time."""
+        return self.clock.now() + self.offset
+
+    def wall(self):
+        """Wall-clock time, in ns since 1970."""
+        return self.start_of_time + self.clock.now()
+
+    def go_on_from(self, now, wall):
+        """The domain comes from elsewhere, where its times were these. System time goes on from there; the wall clock may have advanced, but not gone back."""
+        self.offset = now - self.clock.now()
+        self.start_of_time = max(self.start_of_time, wall - self.clock.now())
+        self.domain.vmx.write64(fields.TSC_OFFSET, self.offset)
+        self.update()
 
     # -- the domain runs or does not
 
@@ -93,9 +111,9 @@ class GuestTime(object):
     def sleep(self):
         """The domain sleeps until an event."""
         self.look()
-        when = self.clock.now() + LONGEST_SLEEP
+        when = self.now() + LONGEST_SLEEP
         if self.wall_timeout == 0 or when < self.wall_timeout:
-            self.clock.schedule(self.system_timer, when)
+            self.clock.schedule(self.system_timer, when - self.offset)
 
     # -- timers
 
@@ -114,7 +132,7 @@ class GuestTime(object):
 
     def schedule_system(self):
         if self.wall_timeout > 0:
-            self.clock.schedule(self.system_timer, self.wall_timeout)
+            self.clock.schedule(self.system_timer, self.wall_timeout - self.offset)
         else:
             self.clock.cancel(self.system_timer)
 
@@ -137,7 +155,7 @@ class GuestTime(object):
 
     def system_due(self):
         """The timeout in machine time, or the end of the longest sleep."""
-        if 0 < self.wall_timeout <= self.clock.now():
+        if 0 < self.wall_timeout <= self.now():
             self.wall_timeout = 0
             self.memory.write64(self.shared + self.layout.wall_timeout, 0)
         self.schedule_system()

@@ -40,7 +40,7 @@ void machine_start(void)
     traps_start();
     block_start();
     network_map();
-    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_KEYBOARD | EVENT_BLOCK | EVENT_NETWORK;
+    shared_info->events_mask = EVENT_TIMER | EVENT_DIE | EVENT_STOP | EVENT_KEYBOARD | EVENT_BLOCK | EVENT_NETWORK;
 }
 
 void machine_switch(u32 *directory, void *stack_top)

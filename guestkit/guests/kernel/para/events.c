@@ -17,6 +17,8 @@ void machine_interrupt(u32 vector)
     u32 events = take_all();
 
     (void)vector;
+    if (events & EVENT_STOP)
+        paging_stop();
     if (events & EVENT_DIE)
         machine_power_off(0);
     if (events & EVENT_TIMER)

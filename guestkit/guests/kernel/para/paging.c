@@ -45,13 +45,29 @@ static u32 *linear_entry(void *page)
     return table + TABLE_INDEX(page);
 }
 
-/* The builder has mapped all pages in the order of their numbers: read from there which frames they are. */
+static void read_frames(void)
+{
+    for (u32 page = 0; page < boot.pages; page++)
+        frames[page] = *linear_entry(PAGE_POINTER(page)) & ~ENTRY_FLAGS;
+}
+
+/* The builder has mapped all pages in the order of their numbers: read from there which frames they are. The directory stays in use as a table when
+ * another is loaded: only what is in use gets other frame numbers when we are moved. */
 void paging_start(void)
 {
     machine_kernel_directory = start_info->pt_base;
     frames = early_pages(PAGE_UP(boot.pages * sizeof *frames) / PAGE);
-    for (u32 page = 0; page < boot.pages; page++)
-        frames[page] = *linear_entry(PAGE_POINTER(page)) & ~ENTRY_FLAGS;
+    read_frames();
+    request(machine_frame(machine_kernel_directory) | PT_EXTENDED, PT_PIN_L2);
+    send();
+}
+
+/* We are to be moved, perhaps to other frames. All tables are pinned, below a pinned one, or empty, and no change to them is queued, as events come
+ * only when no kernel code is at work; so the hypervisor finds every frame number but ours. */
+void paging_stop(void)
+{
+    ask(XEN_YIELD, XEN_STOP, 0, 0, 0);
+    read_frames();
 }
 
 /* In place of a page of ours. */

@@ -10,6 +10,7 @@ extern struct shared_info *shared_info;
 
 void ask(u32 number, u32 a, u32 b, u32 c, u32 d);       /* a hypercall that must succeed */
 void paging_start(void);                                /* paging.c */
+void paging_stop(void);
 void paging_load(u32 *directory, void *stack_top);
 void keyboard_interrupt(void);                          /* keyboard.c */
 void *paging_map_shared(u32 frame);                     /* a frame of the hypervisor's, for ever, by its machine address */

@@ -57,6 +57,7 @@
 #define VA_INVALIDATE 2
 
 #define XEN_KBD_READ 2
+#define XEN_STOP 2
 
 #define TRAP_RING_3 3           /* flags of trap_info: may be called from ring 3 by INT */
 #define TRAP_MASKS_EVENTS 4
@@ -64,6 +65,7 @@
 #define EVENT_BLOCK 0x01u        /* responses in the block ring */
 #define EVENT_TIMER 0x02u
 #define EVENT_DIE 0x04u
+#define EVENT_STOP 0x40u        /* stop yourself, to be moved: by XEN_YIELD with XEN_STOP, after which machine frames may be others */
 #define EVENT_DEBUG 0x08u
 #define EVENT_NETWORK 0x10u      /* responses in a network ring */
 #define EVENT_KEYBOARD 0x20u

@@ -3,7 +3,11 @@ from hyper.vmm.para.layout import EINVAL, SCHEDULE_EXIT, SCHEDULE_STOP, SCHEDULE
 
 
 def yield_processor(domain):
-    """Sleeps until an event that the guest does not mask, whatever the master bit says; if there is one, only others run first."""
+    """Sleeps until an event that the guest does not mask, whatever the master bit says; if there is one, only others run first. A guest that was asked to
+    stop itself does so with the argument that sched_op of 1.2 has for that."""
+    if domain.stopping and domain.arguments[0] == SCHEDULE_STOP:
+        domain.stop_itself()
+        return 0
     domain.times.look()
     if domain.events.wanted():
         domain.preempt()
@@ -27,6 +31,9 @@ def sched_op(domain):
     if operation == SCHEDULE_EXIT:
         return exit_domain(domain)
     if operation == SCHEDULE_STOP:
+        if domain.stopping:
+            domain.stop_itself()
+            return 0
         domain.end(0, 'stopped itself')     # there is nobody who could start it again
         return 0
     return -EINVAL
