@@ -18,6 +18,7 @@ int hyper_open(char *arguments);
 int hyper_start(char *arguments);
 int hyper_create(int handle, char *arguments);
 int hyper_control(int handle, int domain, char *verb);
+int hyper_schedule(int handle, int domain, char *arguments);
 int hyper_save(int handle, int domain, int what, int page, char *buffer);
 char *hyper_saved_state(int handle, int domain);
 int hyper_restore(int handle, char *arguments, char *interface, char *frames);

@@ -293,6 +293,26 @@ def hyper_control(handle, domain, verb):
     return rffi.cast(rffi.INT, result)
 
 
+def do_schedule(handle, domain, arguments):
+    run = find(handle)
+    if run is None:
+        return FAILED
+    run.session.schedule(rffi.cast(lltype.Signed, domain), words_of(arguments))
+    return 0
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT, rffi.CCHARP], c_name='hyper_schedule')
+def hyper_schedule(handle, domain, arguments):
+    """Sets parameters of the scheduling, see Session.schedule; 0."""
+    try:
+        result = do_schedule(handle, domain, rffi.charp2str(arguments))
+    except UserError as error:
+        result = fail(error.text)
+    except Exception:
+        result = fail("internal error in hyper_schedule")
+    return rffi.cast(rffi.INT, result)
+
+
 def do_save(handle, domain, what, page, buffer):
     """0: begins, the result is the number of pages. 1: the contents of a page, the result is its type. 2: which pages were written to since the last
     time, a character each. 3: ends."""

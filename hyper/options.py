@@ -564,16 +564,21 @@ class Parser(object):
             options.check_frames = parse_number(word, self.value(word))
             if options.check_frames == 0:
                 raise UserError("--check-frames 0: would never check; give 1 for every hypercall, or leave it out")
-        elif word == '--scheduler':
+        else:
+            return self.of_policy(word)
+        return True
+
+    def of_policy(self, word):
+        options = self.options
+        if word == '--scheduler':
             options.scheduler = parse_choice(word, self.value(word), SCHEDULERS)
-            options.scheduled = word
         elif word == '--allowance':
             options.allowance = parse_time(word, self.value(word))
-            options.scheduled = word
             if not LEAST_ALLOWANCE <= options.allowance <= MOST_ALLOWANCE:
                 raise UserError("%s: must be from 10us to 1s" % word)
         else:
             return False
+        options.scheduled = word
         return True
 
     def check(self):
@@ -657,6 +662,26 @@ class Parser(object):
 def parse(words):
     """The Options of the words after `run`; raises UserError."""
     return Parser(words).parse()
+
+
+def parse_scheduling(words, parameters):
+    """Sets what the words (--mcu-advance, --warp, ...) say of Parameters."""
+    parser = Parser(words)
+    while parser.more():
+        word = parser.next()
+        if not parser.of_scheduling(parameters, word):
+            raise UserError("%s: no option of a domain's scheduling; see guestkit dom sched --help" % word)
+
+
+def parse_policy(words):
+    """The Options with --scheduler, '' when not given, and --allowance."""
+    parser = Parser(words)
+    parser.options.scheduler = ''
+    while parser.more():
+        word = parser.next()
+        if not parser.of_policy(word):
+            raise UserError("%s: no option of the scheduler; see guestkit dom sched --help" % word)
+    return parser.options
 
 
 def parse_machine(words):

@@ -312,17 +312,29 @@ def domain_json(domain, symbols):
     if refusals is not None:
         functions += refusals_json(refusals)
     return ('{"number": %d, "name": %s, "mode": "%s", "mmu": "%s", "state": %s, "status": %d, "died": %s, "instructions": %d, "shadow_fills": %d, '
-            '"alive": %s, "asleep": %s, "paused": %s, "privileged": %s, "memory": %d, "exits": {%s}, "hypercalls": {%s}%s}' % (
+            '"alive": %s, "asleep": %s, "paused": %s, "privileged": %s, "memory": %d, "scheduling": %s, "exits": {%s}, "hypercalls": {%s}%s}' % (
                 domain.number, quoted(domain.name), domain.technique, domain.mmu, quoted(domain.state()), domain.status,
                 'true' if domain.died else 'false', domain.virtual_time(), domain.shadow_fills, truth(domain.alive), truth(domain.asleep),
-                truth(domain.paused), truth(domain.privileged), domain.size, ', '.join(exits), ', '.join(hypercalls), functions))
+                truth(domain.paused), truth(domain.privileged), domain.size, scheduling_json(domain.account.parameters), ', '.join(exits),
+                ', '.join(hypercalls), functions))
 
 
-def run_json(machine, seconds, status, domains):
-    """The report of a run as JSON; `domains` are JSON objects."""
+def scheduling_json(parameters):
+    """Times in ns."""
+    return '{"mcu_advance": %d, "warp": %d, "warp_limit": %d, "unwarp": %d}' % (
+        parameters.mcu_advance, parameters.warp, parameters.warp_limit, parameters.unwarp)
+
+
+def scheduler_json(hypervisor):
+    """The policy as --scheduler has it, the allowance in ns; a member of the report of a run."""
+    return '"scheduler": {"policy": "%s", "allowance": %d}, ' % (hypervisor.policy, hypervisor.scheduler.allowance)
+
+
+def run_json(machine, seconds, status, scheduler, domains):
+    """The report of a run as JSON; `domains` are JSON objects, `scheduler` is a member or empty."""
     system = machine.system
-    return '{"instructions": %d, "machine_ns": %d, "seconds": %s, "stop": %s, "status": %d, "domains": [\n%s]}\n' % (
-        system.icount, system.now(), decimal(seconds, 6), quoted(machine.why), status, ',\n'.join(domains))
+    return '{"instructions": %d, "machine_ns": %d, "seconds": %s, "stop": %s, "status": %d, %s"domains": [\n%s]}\n' % (
+        system.icount, system.now(), decimal(seconds, 6), quoted(machine.why), status, scheduler, ',\n'.join(domains))
 
 
 def native_json(name, machine, status):

@@ -15,7 +15,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, PS2, SEABIOS, TAP, parse
+from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, PS2, ROUND_ROBIN, SEABIOS, TAP, parse, parse_policy, parse_scheduling
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -365,6 +365,25 @@ class Session(object):
         else:
             raise UserError("%s: nothing that can be done with a domain" % verb)
 
+    def schedule(self, number, words):
+        """Sets what the words say of the scheduling: those of one domain, or with a negative number --scheduler and --allowance."""
+        hypervisor = self.hypervisor
+        if hypervisor is None:
+            raise UserError("--mode native: has no domains to schedule")
+        if number < 0:
+            options = parse_policy(words)
+            if options.scheduler != '' and options.scheduler != hypervisor.policy:
+                hypervisor.set_policy(options.scheduler, options.allowance)
+            elif options.allowance > 0:
+                hypervisor.set_allowance(options.allowance)
+            return
+        domain = self.domain(number)
+        if hypervisor.policy == ROUND_ROBIN:
+            raise UserError("%s: the policy is rr, which gives all domains the same; choose bvt first" % domain.name)
+        parameters = domain.account.parameters.copy()
+        parse_scheduling(words, parameters)
+        hypervisor.adjust(domain, parameters.mcu_advance, parameters.warp, parameters.warp_limit, parameters.unwarp)
+
     # a domain is taken out or put in, see hyper/vmm/para/saved.py
 
     def begin_saving(self, number):
@@ -418,6 +437,7 @@ class Session(object):
             self.sinks.forget(number)
             self.unfit(fittings)
             raise
+        made.account.set(domain.scheduling)
         self.fittings[number] = fittings
         same = True
         for k in range(len(frames)):
@@ -586,9 +606,11 @@ class Session(object):
 
     def report_json(self):
         domains = []
+        scheduler = ''
         if self.hypervisor is not None:
             for domain in self.hypervisor.domains:
                 domains.append(report.domain_json(domain, self.symbols))
+            scheduler = report.scheduler_json(self.hypervisor)
         else:
             domains.append(report.native_json(self.names[0], self.machine, self.status()))
-        return report.run_json(self.machine, self.seconds, self.status(), domains)
+        return report.run_json(self.machine, self.seconds, self.status(), scheduler, domains)

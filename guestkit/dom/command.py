@@ -21,6 +21,7 @@ Examples
   guestkit dom list
   guestkit dom console web                  Ctrl-A x leaves
   guestkit dom pause web; guestkit dom unpause web
+  guestkit dom sched web --weight 512       twice the usual share
   guestkit dom save web web.saved; guestkit dom restore web.saved
   guestkit dom migrate web other.sock       to the hypervisor of another guestkit dom --socket other.sock start
   guestkit dom destroy web
@@ -44,6 +45,16 @@ FILE is TOML, with the names that xl knows:
   cpu_weight = 256               its share of the processor beside others
   [sched]                        weight, warp, warp_limit, unwarp of Borrowed Virtual Time
   on_poweroff = "destroy"        destroy, preserve or restart; on_crash likewise
+'''
+SCHED = '''
+Without settings it shows them, of all domains or of one. TIME is machine time, like 500us, 2ms or 1s. Settings hold from now on, and go with a domain that is saved or
+migrated. Under rr no domain has settings of its own.
+
+Examples
+  guestkit dom sched
+  guestkit dom sched web --weight 512
+  guestkit dom sched web --warp 5ms --warp-limit 1ms --unwarp 20ms
+  guestkit dom sched --policy rr --allowance 2ms
 '''
 
 
@@ -84,6 +95,16 @@ def parser():
     migrate = add('migrate', 'moves a domain to another hypervisor while it runs')
     migrate.add_argument('domain', metavar='DOMAIN')
     migrate.add_argument('to', metavar='SOCKET', help='the control socket of the other hypervisor')
+    sched = add('sched', 'shows and sets which domain runs when', epilog=SCHED, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sched.add_argument('domain', nargs='?', metavar='DOMAIN', help='of this one only')
+    sched.add_argument('-d', '--domain', dest='named', metavar='DOMAIN', help='the same, as xl has it')
+    sched.add_argument('-w', '--weight', type=int, metavar='N', help='its share beside others, from 1 to 2560; 256 if nothing was said')
+    sched.add_argument('--warp', metavar='TIME', help='it comes before others when it wakes, borrowing so much of its own future share')
+    sched.add_argument('--warp-limit', metavar='TIME', help='for so long at a time; 0s for no limit')
+    sched.add_argument('--unwarp', metavar='TIME', help='and then not for so long; 0s: until it next wakes')
+    sched.add_argument('--policy', metavar='bvt|rr', help='of all domains: Borrowed Virtual Time, or in turn')
+    sched.add_argument('--allowance', metavar='TIME', help='how long a domain may run on beside another with as good a claim; for rr the length of a turn')
+    sched.add_argument('--json', action='store_true', help='shows it as JSON')
     top = add('top', 'shows live what the domains use')
     top.add_argument('-d', '--delay', type=float, default=1.0, metavar='SECONDS', help='between two looks (default 1)')
     top.add_argument('-n', '--rounds', type=int, metavar='N', help='ends after so many')
@@ -234,6 +255,21 @@ def migrate(options):
     return 0
 
 
+def sched(options):
+    """Shows it, unless something is set."""
+    from guestkit.dom.show import scheduling
+    domain = options.named if options.domain is None else options.domain
+    names = ('weight', 'warp', 'warp_limit', 'unwarp', 'policy', 'allowance')
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    with connect(options) as client:
+        answer = client.call('sched', **({'domain': domain} if domain is not None else {}), **settings)
+    if options.json:
+        print(json.dumps(answer, indent=2))
+    elif not settings:
+        print(scheduling(answer))
+    return 0
+
+
 def top(options):
     from guestkit.dom.show import top
     with connect(options) as client:
@@ -242,4 +278,5 @@ def top(options):
 
 
 HANDLERS = {'start': start, 'stop': stop, 'create': create, 'list': list_domains, 'console': console, 'pause': on_domain, 'unpause': on_domain,
-            'shutdown': on_domain, 'destroy': on_domain, 'save': save, 'restore': restore, 'migrate': migrate, 'top': top}
+            'shutdown': on_domain, 'destroy': on_domain, 'save': save, 'restore': restore, 'migrate': migrate, 'sched': sched,
+            'top': top}

@@ -81,8 +81,12 @@ def check(configuration):
             raise BadInput(f'{name} {configuration[name]}: not known; choose from {", ".join(ACTIONS)}')
     if 'cmdline' in configuration and 'extra' in configuration:
         raise BadInput('cmdline and extra: mean the same; leave out one of them')
-    if not 1 <= weight_of(configuration) <= 10 * USUAL_WEIGHT:
-        raise BadInput(f'weight: must be from 1 to {10 * USUAL_WEIGHT}')
+    check_weight(weight_of(configuration))
+
+
+def check_weight(weight):
+    if not 1 <= weight <= 10 * USUAL_WEIGHT:
+        raise BadInput(f'weight {weight}: must be from 1 to {10 * USUAL_WEIGHT}')
 
 
 def check_keys(table, keys, prefix):
@@ -103,6 +107,24 @@ def advance_of(weight):
     return max(1, round(USUAL_ADVANCE * USUAL_WEIGHT / weight))
 
 
+def weight_from(advance):
+    """The weight that an mcu_advance gives."""
+    return round(USUAL_ADVANCE * USUAL_WEIGHT / advance)
+
+
+def words_of_sched(sched):
+    """The words of the engine for parameters of scheduling, in a table with the keys SCHED_KEYS; raises BadInput."""
+    check_keys(sched, SCHED_KEYS, '')
+    result = []
+    if 'weight' in sched:
+        check_weight(sched['weight'])
+        result += ['--mcu-advance', str(advance_of(sched['weight']))]
+    for name, option in (('warp', '--warp'), ('warp_limit', '--warp-limit'), ('unwarp', '--unwarp')):
+        if name in sched:
+            result += [option, sched[name]]
+    return checked(result)
+
+
 def words(configuration):
     """The words of the engine for a good configuration."""
     memory = configuration.get('memory', 32)
@@ -117,13 +139,12 @@ def words(configuration):
         result += ['--disk', disk]
     for vif in configuration.get('vif', []):
         result += ['--net', vif]
-    sched = configuration.get('sched', {})
-    if weight_of(configuration) != USUAL_WEIGHT:
-        result += ['--mcu-advance', str(advance_of(weight_of(configuration)))]
-    for name, option in (('warp', '--warp'), ('warp_limit', '--warp-limit'), ('unwarp', '--unwarp')):
-        if name in sched:
-            result += [option, sched[name]]
-    for word in result:
+    return checked(result + words_of_sched({**configuration.get('sched', {}), 'weight': weight_of(configuration)}))
+
+
+def checked(words):
+    """The words, if the engine can be given them."""
+    for word in words:
         if '\n' in word or '\0' in word:
             raise BadInput(f'{word!r}: has a line break or zero in it; leave that out')
-    return result
+    return words

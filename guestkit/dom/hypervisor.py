@@ -107,6 +107,16 @@ class Hypervisor:
         domain.call('hyper_control', b'destroy')
         self.domains.pop(domain.number, None)
 
+    def schedule(self, domain, **settings):
+        """Sets parameters of its scheduling: weight (a number), warp, warp_limit, unwarp (texts like '2ms'). Its configuration has them from then on."""
+        domain.call('hyper_schedule', '\n'.join(configurations.words_of_sched(settings)).encode('utf-8', 'surrogateescape'))
+        domain.configuration = {**domain.configuration, 'sched': {**domain.configuration.get('sched', {}), **settings}}
+
+    def set_policy(self, policy=None, allowance=None):
+        """Which domain runs: 'bvt' or 'rr'; for how long one may run on beside another with as good a claim (a text like '500us')."""
+        words = (['--scheduler', policy] if policy is not None else []) + (['--allowance', allowance] if allowance is not None else [])
+        self.call('hyper_schedule', -1, '\n'.join(configurations.checked(words)).encode('utf-8', 'surrogateescape'))
+
     # running
 
     def run(self, seconds, instructions=None):

@@ -5,6 +5,7 @@ import pathlib
 import selectors
 import socket
 
+from guestkit.dom import configuration as configurations
 from guestkit.dom import protocol, transfer
 from guestkit.errors import BadInput, GuestkitError
 from guestkit.machine import Reason
@@ -282,6 +283,27 @@ def command_input(server, connection, value):
         raise BadInput('text: its characters stand for bytes, so they are from U+0000 to U+00FF') from None
 
 
+def command_sched(server, connection, value):
+    """`policy` and `allowance` of all; for `domain`, or if there is none for no domain, `weight`, `warp`, `warp_limit`, `unwarp`. What is not given stays.
+    The result has how all is then."""
+    hypervisor = server.hypervisor
+    settings = {name: value[name] for name in configurations.SCHED_KEYS if name in value}
+    general = {name: value[name] for name in ('policy', 'allowance') if name in value}
+    if not all(isinstance(one, str) for one in general.values()):
+        raise BadInput('policy and allowance: must be texts')
+    domain = server.domain(value) if 'domain' in value else None
+    if settings and domain is None:
+        raise BadInput(f'{", ".join(settings)}: of which domain? give domain, too')
+    if general:
+        hypervisor.set_policy(**general)
+    if settings:
+        hypervisor.schedule(domain, **settings)
+    report = hypervisor.report()
+    rows = [{'domain': one['number'], 'name': one['name'], 'weight': configurations.weight_from(one['scheduling']['mcu_advance']),
+             **{name: number for name, number in one['scheduling'].items()}} for one in report['domains'] if domain is None or one['number'] == domain.number]
+    return {**report['scheduler'], 'domains': rows}
+
+
 def path_of(value, name):
     path = value.get(name)
     if not isinstance(path, str) or not path or '\0' in path:
@@ -338,5 +360,6 @@ def command_stop(server, connection, value):
 
 
 COMMANDS = {'create': command_create, 'list': command_list, 'pause': command_pause, 'unpause': command_unpause, 'shutdown': command_shutdown,
-            'destroy': command_destroy, 'console': command_console, 'input': command_input, 'save': command_save, 'restore': command_restore, 'migrate': command_migrate,
-            'receive': command_receive, 'go on': command_go_on, 'stop': command_stop}
+            'destroy': command_destroy, 'console': command_console, 'input': command_input, 'sched': command_sched,
+            'save': command_save, 'restore': command_restore, 'migrate': command_migrate, 'receive': command_receive, 'go on': command_go_on,
+            'stop': command_stop}

@@ -25,6 +25,23 @@ def listing(answer):
     return '\n'.join(lines)
 
 
+def time_text(ns):
+    """In the largest unit of which it is a whole number."""
+    if ns == 0:
+        return '0'
+    return next(f'{ns // unit}{name}' for name, unit in (('s', 10 ** 9), ('ms', 10 ** 6), ('us', 10 ** 3), ('ns', 1)) if ns % unit == 0)
+
+
+def scheduling(answer):
+    """The table of `guestkit dom sched`."""
+    lines = [f'Scheduler: {answer["policy"]}, allowance {time_text(answer["allowance"])}',
+             f'{"Name":<40} {"ID":>5} {"Weight":>6} {"Warp":>8} {"Limit":>8} {"Unwarp":>8}']
+    for domain in answer['domains']:
+        lines.append(f'{domain["name"]:<40} {domain["domain"]:>5} {domain["weight"]:>6} ' +
+                     ' '.join(f'{time_text(domain[name]):>8}' for name in ('warp', 'warp_limit', 'unwarp')))
+    return '\n'.join(lines)
+
+
 def usage(before, after):
     """Of each domain by number: its share of machine time between two answers to `list`, from 0 to 1."""
     passed = after['machine_ns'] - before['machine_ns']

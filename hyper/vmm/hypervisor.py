@@ -85,6 +85,7 @@ class Hypervisor(Host):
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices(self.clock, self.frames)
         self.neighbours = None          # what those with the interface of Xen 3 share, once there is one
+        self.policy = policy
         self.scheduler = make_scheduler(policy, allowance, self.clock, self)
         self.domains = []               # by rising number
         self.next_number = 0
@@ -360,6 +361,18 @@ class Hypervisor(Host):
         return status
 
     # -- the scheduler's parameters, while domains run
+
+    def set_policy(self, policy, allowance):
+        """Another policy, a word of --scheduler, with its allowance in ns or 0 for the usual one. No domain may be current. What domains have had so far does
+        not count under it."""
+        before = self.scheduler
+        before.put_back()
+        self.policy = policy
+        self.scheduler = make_scheduler(policy, allowance, self.clock, self)
+        for domain in self.domains:
+            domain.account.begin()
+        for domain in before.queue:
+            self.scheduler.add(domain)
 
     def set_allowance(self, ns):
         return self.scheduler.set_allowance(ns)

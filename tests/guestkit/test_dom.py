@@ -187,6 +187,74 @@ def test_the_state_letters_are_those_of_xl():
         'r-----', '-b----', '--p---', '---s--', '----c-']
 
 
+# -- scheduling
+
+def rows(client):
+    return {row['name']: row for row in client.call('sched')['domains']}
+
+
+def shares(client, instructions=400000000):
+    """What each domain executes meanwhile, in parts of the first one's."""
+    def counts():
+        return [one['instructions'] for one in client.call('list')['domains']]
+    before = counts()
+    until(lambda: sum(counts()) - sum(before) > instructions)
+    used = [after - then for after, then in zip(counts(), before)]
+    return [one / used[0] for one in used]
+
+
+def test_weights_are_shown_and_set_while_domains_run(hypervisor, toml, capsys):
+    for name, weight in (('one', 256), ('two', 512)):
+        hypervisor.call('create', config=configuration.read(toml(name, cpu_weight=weight)))
+    capsys.readouterr()
+    assert main(['dom', 'sched']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == 'Scheduler: bvt, allowance 250us'
+    assert [line.split() for line in lines[1:]] == [['Name', 'ID', 'Weight', 'Warp', 'Limit', 'Unwarp'], ['one', '0', '256', '0', '0', '0'], ['two', '1', '512', '0', '0', '0']]
+    assert shares(hypervisor) == [1, pytest.approx(2, rel=0.05)]
+    assert main(['dom', 'sched', '-d', 'one', '-w', '1024', '--warp', '5ms', '--warp-limit', '500us', '--unwarp', '1s']) == 0
+    assert capsys.readouterr().out == ''
+    assert main(['dom', 'sched', 'one']) == 0
+    assert capsys.readouterr().out.splitlines()[2].split() == ['one', '0', '853', '5ms', '500us', '1s']
+    assert main(['dom', 'sched', 'one', '--warp', '0s', '--weight', '128']) == 0
+    assert shares(hypervisor) == [1, pytest.approx(4, rel=0.05)]
+
+
+def test_the_policy_and_allowance_are_set_while_domains_run(hypervisor, toml, capsys):
+    for name, weight in (('one', 256), ('two', 512)):
+        hypervisor.call('create', config=configuration.read(toml(name, cpu_weight=weight)))
+    assert main(['dom', 'sched', '--policy', 'rr', '--allowance', '500us', '--json']) == 0
+    answer = json.loads(capsys.readouterr().out[:])
+    assert (answer['policy'], answer['allowance']) == ('rr', 500000)
+    assert shares(hypervisor) == [1, pytest.approx(1, rel=0.05)]
+    assert main(['dom', 'sched', 'one', '-w', '3']) == 2
+    assert 'rr, which gives all domains the same' in capsys.readouterr().err
+    assert main(['dom', 'sched', '--policy', 'bvt']) == 0
+    assert hypervisor.call('sched')['allowance'] == 250000
+    assert shares(hypervisor) == [1, pytest.approx(2, rel=0.05)]
+
+
+def test_what_is_set_goes_with_a_saved_domain(hypervisor, second, toml, tmp_path):
+    hypervisor.call('create', config=configuration.read(toml('one', cpu_weight=100)))
+    hypervisor.call('sched', domain='one', weight=512, warp='2ms')
+    hypervisor.call('save', domain='one', file=str(tmp_path / 'one.saved'))
+    second.call('restore', file=str(tmp_path / 'one.saved'))
+    assert rows(second)['one'] == {'domain': 0, 'name': 'one', 'weight': 512, 'mcu_advance': 5, 'warp': 2000000, 'warp_limit': 0, 'unwarp': 0}
+
+
+def test_settings_that_cannot_be_are_errors_and_change_nothing(hypervisor, toml):
+    hypervisor.call('create', config=configuration.read(toml('one')))
+    before = hypervisor.call('sched')
+    for arguments, text in (({'domain': 'one', 'weight': 0}, 'weight 0: must be'), ({'domain': 'one', 'weight': 'x'}, 'must be a number'), ({'weight': 3}, 'of which domain'),
+                            ({'domain': 'nobody', 'weight': 3}, 'no such domain'), ({'domain': 'one', 'warp': '3'}, 'not a time'), ({'domain': 'one', 'warp': 'a\nb'}, 'line break'),
+                            ({'domain': 'one', 'unwarp': '60s'}, 'out of range'), ({'policy': 'fair'}, 'not known'), ({'policy': 3}, 'texts'),
+                            ({'allowance': '1ns'}, 'must be from'), ({'domain': 'one', 'warp_limit': True}, 'must be a text')):
+        with pytest.raises(BadInput) as caught:
+            hypervisor.call('sched', **arguments)
+        assert text in str(caught.value) and '\n' not in str(caught.value)
+    assert hypervisor.call('sched') == before
+
+
 # -- a domain is saved, restored and migrated
 
 # runs for long enough that a domain is caught in the middle of it

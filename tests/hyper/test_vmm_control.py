@@ -141,6 +141,28 @@ def test_the_timers_of_a_destroyed_domain_are_gone():
     assert hypervisor.clock.timers == []
 
 
+# -- scheduling
+
+def test_another_policy_is_set_while_domains_run():
+    hypervisor = started()
+    one, two, three = [hypervisor.create(config("1: incl %eax\n jmp 1b\n")) for k in range(3)]
+    hypervisor.pause(three)
+    hypervisor.adjust(one, 5, 0, 0, 0)
+    hypervisor.set_allowance(10000)
+    hypervisor.run(60000, -1, -1.0)
+    assert one.instructions > 1.4 * two.instructions
+    hypervisor.set_policy('rr', 10000)
+    before = one.instructions, two.instructions
+    hypervisor.run(60000, -1, -1.0)
+    assert [one.instructions - before[0], two.instructions - before[1]] == [30000, 30000]
+    hypervisor.set_policy('bvt', 10000)                 # weights count again, what was used before does not
+    before = one.instructions, two.instructions
+    hypervisor.unpause(three)
+    hypervisor.run(120000, -1, -1.0)
+    used = [one.instructions - before[0], two.instructions - before[1], three.instructions]
+    assert 1.4 * used[1] < used[0] < 3 * used[1] and abs(used[1] - used[2]) <= 20000
+
+
 # -- by the C interface
 
 def start(*words):
@@ -175,6 +197,29 @@ def test_domains_come_and_go_by_the_c_interface(image):
     assert api.hyper_control(handle, 0, c_string('pause')) < 0 and 'no such domain: 0' in error()
     assert api.hyper_get(handle, 0, c_string('eip')) < 0
     assert create(handle, path, '--mode', 'full', '--memory', '2M') == 2
+    api.hyper_close(handle)
+
+
+def schedule(handle, number, *words):
+    return api.hyper_schedule(handle, number, c_string('\n'.join(words)))
+
+
+def test_scheduling_is_set_and_told_by_the_c_interface(image):
+    handle = start('--machine-memory', '16M')
+    assert create(handle, image(kernel('\xeb\xfe')), '--mode', 'full', '--memory', '2M', '--warp', '3ms') == 0
+    assert schedule(handle, 0, '--mcu-advance', '5', '--unwarp', '20ms') == 0
+    assert domains(handle)[0]['scheduling'] == {'mcu_advance': 5, 'warp': 3000000, 'warp_limit': 0, 'unwarp': 20000000}
+    assert schedule(handle, -1, '--allowance', '2ms') == 0
+    assert json.loads(rffi.charp2str(api.hyper_report(handle)))['scheduler'] == {'policy': 'bvt', 'allowance': 2000000}
+    for number, words, text in ((0, ['--mcu-advance', '0'], 'out of range'), (0, ['--warp', '11s'], 'out of range'), (0, ['--memory', '1M'], 'no option'),
+                                (7, ['--warp', '1s'], 'no such domain'), (-1, ['--allowance', '2s'], '10us to 1s'), (-1, ['--scheduler', 'fair'], 'not known'),
+                                (-1, ['--warp', '1s'], 'no option'), (0, ['--warp'], 'needs a value')):
+        assert schedule(handle, number, *words) < 0
+        assert text in error() and '\n' not in error()
+    assert domains(handle)[0]['scheduling']['mcu_advance'] == 5
+    assert schedule(handle, -1, '--scheduler', 'rr') == 0
+    assert schedule(handle, 0, '--warp', '1s') < 0 and 'rr' in error()
+    assert json.loads(rffi.charp2str(api.hyper_report(handle)))['scheduler'] == {'policy': 'rr', 'allowance': 5000000}
     api.hyper_close(handle)
 
 

@@ -16,6 +16,11 @@ class Account(object):
         self.warped_for = 0             # ns that it has run warped since it woke or was last unwarped
         self.unwarped_until = 0         # a moment of machine time
 
+    def begin(self):
+        """Another policy begins: nothing has been charged yet."""
+        self.actual = 0
+        self.set(self.parameters)
+
     def set(self, parameters):
         self.parameters = parameters
         self.warped_for = 0

@@ -16,6 +16,9 @@ class Parameters(object):
         self.warp_limit = warp_limit
         self.unwarp = unwarp
 
+    def copy(self):
+        return Parameters(self.mcu_advance, self.warp, self.warp_limit, self.unwarp)
+
     def are_good(self):
         return (1 <= self.mcu_advance <= MOST_ADVANCE and 0 <= self.warp <= LONGEST and 0 <= self.warp_limit <= LONGEST and
                 0 <= self.unwarp <= LONGEST)
