@@ -224,10 +224,18 @@ struct xen_start_info {
 struct xen_times {
     xen_u32 rdtsc_bitshift;
     xen_u64 cpu_freq;                   /* of the time-stamp counter, in Hz */
-    volatile xen_s64 system_time;       /* ns, when bits rdtsc_bitshift to rdtsc_bitshift + 31 of the counter were st_timestamp */
+#ifdef XEN_1_2
+    volatile xen_u32 time_version1, time_version2;      /* what follows is whole if both are equal */
     volatile xen_u32 st_timestamp;
-    volatile xen_u32 tv_sec, tv_usec;   /* wall clock at system time wc_timestamp */
+#endif
+    volatile xen_s64 system_time;       /* ns, when bits rdtsc_bitshift to rdtsc_bitshift + 31 of the counter were st_timestamp */
+#ifndef XEN_1_2
+    volatile xen_u32 st_timestamp;
+#endif
+    volatile xen_u32 tv_sec, tv_usec;   /* wall clock at system time wc_timestamp, in 1.2 at system_time */
+#ifndef XEN_1_2
     volatile xen_s64 wc_timestamp;
+#endif
     volatile xen_u64 domain_time;       /* ns that the domain has run */
     volatile xen_u64 wall_timeout, domain_timeout;      /* a timer event is sent then; 0 for none */
 };
@@ -236,18 +244,15 @@ struct xen_shared_info {
     volatile xen_u32 events, events_mask;
 #ifndef XEN_1_2
     volatile xen_u32 wc_version;        /* changes with every update of the times */
+#else
+    volatile xen_u32 channels_pending[32], channels_pending_selector;
+    volatile xen_u32 channels_closed[32], channels_closed_selector;
+#endif
     struct xen_times times;
     struct {
         xen_u32 tx_req_prod, tx_resp_prod, tx_event, rx_req_prod, rx_resp_prod, rx_event;
     } net_idx[XEN_NET_RINGS];
     xen_u32 execution_context[17];      /* ebx ecx edx esi edi ebp eax ds es fs gs - eip cs eflags esp ss */
-#else
-    volatile xen_u32 channels_pending[32], channels_pending_selector;
-    volatile xen_u32 channels_closed[32], channels_closed_selector;
-    volatile xen_u32 time_version1;     /* the times are whole if both are equal */
-    struct xen_times times;
-    volatile xen_u32 time_version2;
-#endif
 };
 
 struct xen_pt_request {

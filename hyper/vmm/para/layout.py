@@ -105,8 +105,7 @@ class Layout(object):
     """Where the fields of start_info and shared_info are in one version; NONE for those that it does not have."""
     _immutable_ = True
 
-    def __init__(self, shared_is_machine, nr_pages, shared_info, pt_base, mod_start, mod_len, dom_id, flags, command_line, time_version,
-                 time_version_again, rdtsc_bitshift):
+    def __init__(self, shared_is_machine, nr_pages, shared_info, pt_base, mod_start, mod_len, dom_id, flags, command_line):
         self.shared_is_machine = shared_is_machine      # shared_info is given by its machine address, and not mapped
         self.nr_pages = nr_pages
         self.shared_info = shared_info
@@ -116,24 +115,32 @@ class Layout(object):
         self.dom_id = dom_id
         self.flags = flags
         self.command_line = command_line
-        self.time_version = time_version
-        self.time_version_again = time_version_again
-        # from here on the fields of the times follow each other in all versions
-        self.rdtsc_bitshift = rdtsc_bitshift
-        self.cpu_freq = rdtsc_bitshift + 4
-        self.system_time = rdtsc_bitshift + 12
-        self.st_timestamp = rdtsc_bitshift + 20
-        self.tv_sec = rdtsc_bitshift + 24
-        self.tv_usec = rdtsc_bitshift + 28
-        self.wc_timestamp = rdtsc_bitshift + 32
-        self.domain_time = rdtsc_bitshift + 40
-        self.wall_timeout = rdtsc_bitshift + 48
-        self.domain_timeout = rdtsc_bitshift + 56
-        self.network_indices = rdtsc_bitshift + 64
-        if time_version_again != NONE:
-            self.network_indices += 4
+        if shared_is_machine:                           # 1.2; the two bitmaps of event channels come first
+            self.rdtsc_bitshift = 272
+            self.cpu_freq = 276
+            self.time_version = 284
+            self.time_version_again = 288
+            self.st_timestamp = 292
+            self.system_time = 296
+            self.tv_sec = 304
+            self.tv_usec = 308
+            self.wc_timestamp = NONE                    # the wall clock is that of system_time
+            self.domain_time = 312
+        else:
+            self.time_version = 8
+            self.time_version_again = NONE
+            self.rdtsc_bitshift = 12
+            self.cpu_freq = 16
+            self.system_time = 24
+            self.st_timestamp = 32
+            self.tv_sec = 36
+            self.tv_usec = 40
+            self.wc_timestamp = 44
+            self.domain_time = 52
+        self.wall_timeout = self.domain_time + 8
+        self.domain_timeout = self.domain_time + 16
+        self.network_indices = self.domain_time + 24
 
 
-LAYOUT_1_0 = Layout(False, 0, 4, 8, 12, 16, 104, 108, 112, 8, NONE, 12)
-# events and their mask are followed by two bitmaps of 1024 event channels, each with a selector word, and the first version word
-LAYOUT_1_2 = Layout(True, 0, 4, 16, 20, 24, 8, 12, 28, 272, 340, 276)
+LAYOUT_1_0 = Layout(False, 0, 4, 8, 12, 16, 104, 108, 112)
+LAYOUT_1_2 = Layout(True, 0, 4, 16, 20, 24, 8, 12, 28)

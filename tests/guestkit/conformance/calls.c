@@ -1,6 +1,28 @@
 /* Hypercalls that are not about memory or traps. */
 #include "conformance.h"
 
+#define AT(member, offset) _Static_assert(__builtin_offsetof(struct xen_shared_info, member) == (offset), #member)
+
+#ifndef XEN_1_2
+AT(wc_version, 8);
+AT(times.cpu_freq, 16);
+AT(times.system_time, 24);
+AT(times.wc_timestamp, 44);
+AT(net_idx, 76);
+AT(execution_context, 268);
+#else
+AT(channels_closed, 140);
+AT(times.rdtsc_bitshift, 272);
+AT(times.cpu_freq, 276);
+AT(times.time_version1, 284);
+AT(times.st_timestamp, 292);
+AT(times.system_time, 296);
+AT(times.tv_sec, 304);
+AT(times.domain_time, 312);
+AT(net_idx, 336);
+AT(execution_context, 528);
+#endif
+
 void calls(void)
 {
     static const u32 none[] = { XEN_CALLS, XEN_CALLS + 1, 255, 256, 0x7fffffff, 0x80000000, 0xffffffff };
@@ -157,7 +179,7 @@ void times(void)
 #ifndef XEN_1_2
     u32 version = info->wc_version;
 #else
-    u32 version = info->time_version1;
+    u32 version = info->times.time_version1;
 #endif
 
     info->events_mask = XEN_EVENT_TIMER;
@@ -174,8 +196,8 @@ void times(void)
 #ifndef XEN_1_2
     IS(info->wc_version != version, 1);
 #else
-    IS(info->time_version1 != version, 1);
-    IS(info->time_version1, info->time_version2);
+    IS(info->times.time_version1 != version, 1);
+    IS(info->times.time_version1, info->times.time_version2);
 #endif
     ran = info->times.domain_time;
     info->times.domain_timeout = ran + 5000;
