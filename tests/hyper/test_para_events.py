@@ -1,7 +1,8 @@
 """Events, times, and the scheduling hypercalls of paravirtual domains."""
 import test_para_traps as traps
+from hyper.board import machine
 from hyper.vmm.para.guest_time import LONGEST_SLEEP, TICK
-from hyper.vmm.para.layout import LAYOUT_1_0
+from hyper.vmm.para.layout import LAYOUT_1_0, LAYOUT_1_2
 from hyper.vmx import reasons
 from para_parts import make, run
 
@@ -87,6 +88,27 @@ def test_a_timeout_of_the_past_is_due_at_once_and_one_of_the_far_future_never():
     assert hypervisor.domains[0].why == 'exited' and LONGEST_SLEEP <= hypervisor.system.now() < LONGEST_SLEEP + 10000
 
 
+def test_a_domain_that_sleeps_with_the_timer_event_masked_ends_the_run_if_nothing_else_can_wake_it(monkeypatch):
+    monkeypatch.setattr(machine, 'POLL_UNTRANSLATED', 2000)
+    for timeout in (0, 0x7fffffff):                     # in s/4
+        hypervisor = make([KERNEL + ' movl $%d, SHARED + 64\n movl $1, SHARED + 4\n hyp 8\n finish\n' % timeout])
+        assert hypervisor.run(-1, -1, 20.0) == machine.CRASHED
+        assert 'no device will send one' in hypervisor.domains[0].why and hypervisor.system.now() < LONGEST_SLEEP
+
+
+def test_a_system_timeout_that_passed_while_the_timer_event_was_masked_is_seen_when_the_domain_runs_again():
+    hypervisor = make([KERNEL + ' movl $3000000, SHARED + 60\n movl $0x20, SHARED + 4\n hyp 8\n 1: cmpl $0, SHARED + 60\n jne 1b\n finish\n'])
+    hypervisor.machine.world.input_closed = lambda: False
+    hypervisor.machine.world.input_by_caller = lambda: True
+    assert hypervisor.run(-1, -1, 20.0) == machine.WAITING
+    domain = hypervisor.domains[0]
+    assert domain.asleep
+    hypervisor.system.idle += 4000000
+    domain.receive('x')
+    hypervisor.run(1000, -1, -1.0)
+    assert domain.why == 'exited'
+
+
 def test_a_timeout_in_domain_time_comes_while_the_domain_runs():
     hypervisor = make([KERNEL + LISTEN + ' movl $400, SHARED + 68\n movl $1, SHARED + 60\n hyp 8\n movl $0, LOG\n 1: cmpl $0, LOG\n je 1b\n finish\n'])
     domain = hypervisor.domains[0]
@@ -119,6 +141,21 @@ def test_shared_info_has_the_times():
     assert 0 < memory.read64(at + layout.domain_time) <= domain.virtual_time()
     assert memory.read32(at + layout.time_version) > 1
     assert word(domain, 0xc0010000) == 1                # the TSC counts instructions
+
+
+def test_shared_info_of_1_2_has_the_times_where_its_public_header_has_them():
+    domain = run(' nop\n rdtsc\n hyp 8, $1\n', interface='1.2')
+    assert domain.why == 'exited'
+    memory = domain.paging.memory
+    at = domain.shared_frame * 4096
+    system_time = memory.read64(at + 296)
+    assert memory.read32(at + 272) == 0 and memory.read64(at + 276) == 1000000000               # rdtsc_bitshift, cpu_freq
+    assert memory.read32(at + 284) == memory.read32(at + 288) > 0                               # time_version1 and 2
+    assert memory.read32(at + 292) == system_time                                               # tsc_timestamp
+    assert (memory.read32(at + 304), memory.read32(at + 308)) == (1065744000, system_time // 1000)  # wc_sec, wc_usec
+    assert memory.read64(at + 312) <= domain.virtual_time()                                     # domain_time
+    layout = LAYOUT_1_2
+    assert (layout.wall_timeout, layout.domain_timeout, layout.network_indices) == (320, 328, 336)
 
 
 def test_a_domain_that_waits_with_all_events_masked_is_stopped():

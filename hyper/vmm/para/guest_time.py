@@ -4,7 +4,7 @@ System time is machine time. Domain virtual time is the instructions the domain 
 of the last update and adds what the time-stamp counter has advanced; the counter runs with machine time.
 
 A timeout is a moment that the guest writes into shared_info, 0 for none; the timer event comes when it is reached, and it is 0 again. Beside
-that the timer event comes with every tick of domain virtual time, and now and then to a domain that sleeps.
+that the timer event comes with every tick of domain virtual time, and now and then to a domain that sleeps and does not mask it.
 """
 from hyper.board.clock import Timer
 from hyper.vmm.para.layout import EVENT_TIMER, M32, NONE
@@ -69,7 +69,8 @@ class GuestTime(object):
         memory.write32(shared + layout.st_timestamp, now >> LOW_BITS & M32)
         memory.write32(shared + layout.tv_sec, wall // SECOND & M32)
         memory.write32(shared + layout.tv_usec, wall % SECOND // 1000)
-        memory.write64(shared + layout.wc_timestamp, now)
+        if layout.wc_timestamp != NONE:
+            memory.write64(shared + layout.wc_timestamp, now)
         memory.write64(shared + layout.domain_time, self.domain.virtual_time())
         version = memory.read32(shared + layout.time_version) + 1 & M32
         memory.write32(shared + layout.time_version, version)
@@ -111,6 +112,9 @@ class GuestTime(object):
     def sleep(self):
         """The domain sleeps until an event."""
         self.look()
+        if not self.domain.events.is_wanted(EVENT_TIMER):
+            self.clock.cancel(self.system_timer)        # it would not wake the domain; what is due meanwhile is done when it runs again
+            return
         when = self.now() + LONGEST_SLEEP
         if self.wall_timeout == 0 or when < self.wall_timeout:
             self.clock.schedule(self.system_timer, when - self.offset)
