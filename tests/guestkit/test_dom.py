@@ -212,7 +212,7 @@ def test_weights_are_shown_and_set_while_domains_run(hypervisor, toml, capsys):
     assert lines[0] == 'Scheduler: bvt, allowance 250us'
     assert [line.split() for line in lines[1:]] == [['Name', 'ID', 'Weight', 'Warp', 'Limit', 'Unwarp'], ['one', '0', '256', '0', '0', '0'], ['two', '1', '512', '0', '0', '0']]
     assert shares(hypervisor) == [1, pytest.approx(2, rel=0.05)]
-    assert main(['dom', 'sched', '-d', 'one', '-w', '1024', '--warp', '5ms', '--warp-limit', '500us', '--unwarp', '1s']) == 0
+    assert main(['dom', 'sched', '-d', 'one', '-w', '800', '--warp', '5ms', '--warp-limit', '500us', '--unwarp', '1s']) == 0
     assert capsys.readouterr().out == ''
     assert main(['dom', 'sched', 'one']) == 0
     assert capsys.readouterr().out.splitlines()[2].split() == ['one', '0', '853', '5ms', '500us', '1s']
