@@ -102,7 +102,7 @@ def set_cr0(system, value):
         system.mmu.load_pdptes(system.cr3)
     system.cr0 = value
     if changed & CR0_FLUSHING:
-        system.mmu.flush()
+        system.mmu.flush_current()
     if changed & CR0_PE:
         for segment in range(6):
             system.update_segment(segment)
@@ -154,7 +154,7 @@ def set_cr4(system, value):
         system.mmu.load_pdptes(system.cr3)
     system.cr4 = value
     if changed & CR4_FLUSHING:
-        system.mmu.flush()
+        system.mmu.flush_current()
     if changed & CR4_DE:
         system.debug.update()
 
@@ -376,7 +376,7 @@ def set_msr(system, index, value):
         if value & ~EFER_NXE:
             raise GuestFault(faults.GP, 0)
         system.efer = value
-        system.mmu.flush()
+        system.mmu.flush_current()
     elif not system.msrs.set(index, value):
         raise GuestFault(faults.GP, 0)
     elif index == APIC_BASE and system.interrupts is not None:

@@ -7,6 +7,7 @@ from hyper.board import raw
 from hyper.cpu import faults
 from hyper.cpu.mode import TLB_ENTRIES, TLB_ENTRY, TLB_INDEX, TLB_SIZE, READ_TAG, WRITE_TAG, ADDEND, STATE, PAGE
 from hyper.cpu.models import model as models
+from hyper.cpu.translations import GLOBAL, LARGE, LOGGED, MOST, SUPERVISOR, WRITABLE, Translations
 
 M32 = 0xffffffff
 CR0_PE, CR0_WP, CR0_AM, CR0_PG = 1 << 0, 1 << 16, 1 << 18, 1 << 31
@@ -22,9 +23,6 @@ PSE_RESERVED, PSE36_RESERVED, PAE_LARGE_RESERVED = 0x3fe000, 0x3e0000, 0x1fe000
 PAE_RESERVED = 0x7ffffff000000000       # of every entry of PAE paging; bit 63 is XD, or reserved too
 PDPTE_RESERVED = PAE_RESERVED | 0x1e6   # and bit 63
 
-# STATE of a TLB entry: its index is in the log (kept in the supervisor's bank for both), its page is global, its page is part of a large one
-LOGGED, GLOBAL, LARGE = 1, 2, 4
-
 HIGH_ENTRIES = 16       # translations of pages above the limit of flat segments, a power of two
 
 
@@ -39,6 +37,7 @@ class MMU(object):
         self.filled = 0
         # whether a region of 4 MB can have parts of large pages in the TLB, which INVLPG forgets together
         self.large = [False] * 1024
+        self.generation = 0     # grows when translations that were put aside become void
         self.large_reserved = PSE36_RESERVED if system.model.features & models.PSE36 else PSE_RESERVED
         self.leaf = 0           # GLOBAL and LARGE of the page translated last
         # pages that no flat segment reaches, and so no hit in the banks may: only the processor itself reads them, as descriptor tables
@@ -76,7 +75,12 @@ class MMU(object):
         raw.store64(tlb, i + WRITE_TAG, -1)
 
     def flush(self):
-        """Forget all translations (a change of the paging mode, a VM entry or exit)."""
+        """Forget all translations, those that are put aside too (what memory there is has changed, or what must be seen of accesses)."""
+        self.generation += 1
+        self.flush_current()
+
+    def flush_current(self):
+        """Forget all translations but those that are put aside (the guest's own change of CR3 or its paging mode, a VM entry or exit)."""
         supervisor = self.system.supervisor_tlb
         for k in range(self.filled):
             i = self.fill_log[k]
@@ -88,7 +92,7 @@ class MMU(object):
     def flush_local(self):
         """Forget the translations that are not global (a write to CR3)."""
         if self.system.cr4 & CR4_PGE == 0:
-            self.flush()
+            self.flush_current()
             return
         supervisor = self.system.supervisor_tlb
         kept = 0
@@ -113,6 +117,58 @@ class MMU(object):
         if self.high_filled:
             self.forget_high()
         self.system.code.flush()
+
+    def put_aside(self, kept, ept_pointer):
+        """Leave no translation, but keep them in the Translations for `bring_back`."""
+        system = self.system
+        kept.forget()
+        kept.note(system, self.generation, ept_pointer)
+        kept.make_room(min(self.filled, MOST))
+        for k in range(max(self.filled - MOST, 0), self.filled):
+            i = self.fill_log[k]
+            kept.keep(system.user_tlb, i, 0)
+            kept.keep(system.supervisor_tlb, i, SUPERVISOR)
+        self.flush_current()
+
+    def bring_back(self, kept, ept_pointer):
+        """Take up translations where there are none, unless the processor is in another state now than when they were made. Meanwhile code may have been
+        decoded from a frame, so that writes to it must be seen."""
+        system = self.system
+        assert self.filled == 0
+        if not kept.are_good(system, self.generation, ept_pointer):
+            kept.forget()
+        supervisor = system.supervisor_tlb
+        for k in range(kept.count):
+            page = kept.words[2 * k] & PAGE
+            bits = kept.words[2 * k] & 0xfff
+            addend = kept.words[2 * k + 1]
+            i = (page >> 7) & TLB_INDEX
+            if raw.load64(supervisor, i + STATE) & LOGGED == 0:
+                raw.store64(supervisor, i + STATE, LOGGED)
+                self.fill_log[self.filled] = i
+                self.filled += 1
+            leaf = bits & (GLOBAL | LARGE)
+            if leaf & LARGE:
+                self.large[page >> 22] = True
+            tlb = system.user_tlb
+            if bits & SUPERVISOR:
+                tlb = supervisor
+                leaf |= LOGGED
+            raw.store64(tlb, i + READ_TAG, page)
+            raw.store64(tlb, i + ADDEND, addend)
+            raw.store64(tlb, i + STATE, leaf)
+            if bits & WRITABLE and not self.memory.tells_writes(page + addend):
+                raw.store64(tlb, i + WRITE_TAG, page)
+        kept.forget()
+
+    def written(self):
+        """Addresses of the frames that can be written to through the TLB."""
+        held = Translations()
+        held.make_room(self.filled)
+        for k in range(self.filled):
+            held.keep(self.system.user_tlb, self.fill_log[k], 0)
+            held.keep(self.system.supervisor_tlb, self.fill_log[k], SUPERVISOR)
+        return held.written()
 
     def invalidate(self, address):
         """INVLPG: forget the translation of one page, global or not; of a large page, all of it."""

@@ -258,7 +258,7 @@ class System(object):
             flat_limit = 0xffffffff
         elif flat_limit != self.tlb_limit:
             self.tlb_limit = flat_limit
-            self.mmu.flush()
+            self.mmu.flush_current()
         cs_base = self.base[CS]
         cs_limit = self.limits[CS]
         cpl = self.cpl

@@ -478,6 +478,9 @@ def load_guest(vmx, resident):
     system = vmx.system
     storage = vmx.storage
     at = vmx.current
+    switches = vmx.vmm_host and vmx.translated != at
+    if switches:
+        vmx.put_aside()
     cr0_before = system.cr0
     cr3_before = system.cr3
     cr4_before = system.cr4
@@ -521,13 +524,16 @@ def load_guest(vmx, resident):
     if pointer != vmx.ept_pointer:
         vmx.ept_pointer = pointer
         vmx.ept.set_pointer(pointer)
-        vmx.flush_wanted = True
-    if (vmx.flush_wanted or system.cr3 != cr3_before or (system.cr0 ^ cr0_before) & (CR0_PG | CR0_WP | CR0_PE) or
-            (system.cr4 ^ cr4_before) & CR4_PAGING or not vmx.vmm_host):
+        if not switches:
+            vmx.flush_wanted = True
+    if not switches and (vmx.flush_wanted or system.cr3 != cr3_before or (system.cr0 ^ cr0_before) & (CR0_PG | CR0_WP | CR0_PE) or
+                         (system.cr4 ^ cr4_before) & CR4_PAGING or not vmx.vmm_host):
         vmx.flush_wanted = False
-        system.mmu.flush()
+        system.mmu.flush_current()
     if not resident or (eflags ^ system.eflags) & flags.AC:
         system.update_mode()
+    if switches:
+        vmx.bring_back()
 
 
 def load_guest_segments(vmx):

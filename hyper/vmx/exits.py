@@ -209,7 +209,7 @@ def load_host(vmx):
     system.gdtr_limit = 0xffff
     system.idtr_base = raw.load32(storage, at + vmcs.HOST_IDTR_BASE)
     system.idtr_limit = 0xffff
-    system.mmu.flush()
+    system.mmu.flush_current()
     system.update_mode()
     if uses_pae(system.cr0, system.cr4):
         try:

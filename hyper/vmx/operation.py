@@ -6,11 +6,14 @@ A `VMX` belongs to one processor. The hypervisor, which stands where a host's co
 Translations and VM entries. The host in RPython has no linear addresses, so nothing of it can be in the TLB, and the processor may keep a guest's
 translations across an exit as it does for a guest with a VPID (28.3). It drops them at an entry if CR3, the EPT pointer or the paging mode is another
 than when they were made, or if the VMM has written GUEST_CR3, even the same value. So a VMM that changed a few shadow entries calls
-`invalidate`, and one that changed many writes GUEST_CR3. A host that is guest code, without VPID, sees all translations dropped at every transition.
+`invalidate`, and one that changed many writes GUEST_CR3; both are for the guest of the current VMCS. When another guest is entered its translations are
+put aside, and brought back when it is entered again: the pointer to the VMCS is their tag. `flush` drops those of all guests. A host that is guest
+code, without VPID, sees all translations dropped at every transition.
 """
 from hyper.board import raw
 from hyper.cpu.faults import GuestFault, UD, GP
 from hyper.cpu.system import LOOK_NOW, STOP_NONE, STOP_VMEXIT
+from hyper.cpu.translations import Translations
 from hyper.vmx import controls, fields, reasons, vmcs
 from hyper.vmx.ept import EPT
 
@@ -54,7 +57,9 @@ class VMX(object):
         self.guest_checked = False      # nothing that 26.3 checks was written since the processor saved or checked it
         self.checked_vm86 = 0           # EFLAGS.VM, and whether the guest was unrestricted, when it was checked
         self.checked_unrestricted = False
-        self.flush_wanted = True        # the next entry must drop all translations
+        self.flush_wanted = True        # the next entry must drop all translations of the current VMCS's guest
+        self.translated = NO_POINTER    # the VMCS whose guest's translations the TLB holds, with an RPython host
+        self.aside = {}                 # Translations of other guests, by VMCS
         self.ept_pointer = NO_POINTER   # that the processor's translations were made with
         self.pdptes = [0] * 4           # the guest's, checked, on the way from the VMCS or memory to the processor
         self.host_tsc_offset = 0
@@ -131,6 +136,11 @@ class VMX(object):
                 self.resident = NO_POINTER
             if physical == self.current:
                 self.forget_current()
+            self.forget_translations(physical)
+            if physical in self.aside:
+                del self.aside[physical]
+            if physical == self.translated:
+                self.translated = NO_POINTER
             self.succeed()
 
     def vmptrld(self, physical):
@@ -151,6 +161,9 @@ class VMX(object):
             self.succeed()
 
     def forget_current(self):
+        if self.flush_wanted and self.current != NO_POINTER:
+            self.forget_translations(self.current)
+            self.flush_wanted = False
         self.current = NO_POINTER
         self.controls_checked = False
         self.guest_checked = False
@@ -286,12 +299,51 @@ class VMX(object):
 
     def invalidate(self, linear):
         """Drop the current guest's translation of one linear address, as INVVPID of type 0 does; for the VMM, on any model."""
-        self.system.mmu.invalidate(linear & 0xffffffff)
+        if self.translated == self.current:
+            self.system.mmu.invalidate(linear & 0xffffffff)
+        else:
+            self.forget_translations(self.current)
 
     def flush(self):
-        """Drop all translations, those of EPT too."""
+        """Drop all translations of all guests, those of EPT too."""
         self.ept.flush()
         self.system.mmu.flush()
+
+    # -- translations of guests; for entries, with an RPython host
+
+    def forget_translations(self, pointer):
+        """Those of the guest of a VMCS."""
+        if pointer == self.translated:
+            self.system.mmu.flush_current()
+        elif pointer in self.aside:
+            self.aside[pointer].forget()
+
+    def written(self, pointer):
+        """Addresses of the frames that the guest of a VMCS could write to without a look at its page tables."""
+        if pointer == self.translated:
+            if self.flush_wanted and pointer == self.current:
+                return []
+            return self.system.mmu.written()
+        if pointer in self.aside and self.aside[pointer].generation == self.system.mmu.generation:
+            return self.aside[pointer].written()
+        return []
+
+    def put_aside(self):
+        """Another guest is about to be entered, that of the current VMCS: the processor is still in the state of the last one."""
+        mmu = self.system.mmu
+        if self.translated == NO_POINTER:
+            mmu.flush_current()
+        else:
+            if self.translated not in self.aside:
+                self.aside[self.translated] = Translations()
+            mmu.put_aside(self.aside[self.translated], self.ept_pointer)
+        self.translated = self.current
+
+    def bring_back(self):
+        """The processor is in the state of the guest that is entered."""
+        if self.current in self.aside and not self.flush_wanted:
+            self.system.mmu.bring_back(self.aside[self.current], self.ept_pointer)
+        self.flush_wanted = False
 
     # -- 64-bit fields, by two accesses as a 32-bit host makes them
 

@@ -7,6 +7,8 @@ reference as a table, and the references they make are dropped with the last.
 
 Stale translations: the processor may still hold a writable translation of a frame whose last writable mapping is gone. So a frame
 remembers when it lost that mapping (`stamp`, in number of flushes), and if no flush came since, there is one before it can be a table.
+The processor keeps translations while other domains run, who may be those that make the frame a table or get it; so a domain that has dropped any
+reference since the last flush is `stale`, and flushes before it runs again.
 """
 from hyper.board import raw
 from hyper.vmm.para.descriptors import are_allowed, check_frame
@@ -41,6 +43,7 @@ class DirectPaging(object):
         self.base = NO_FRAME            # of the page directory in use
         self.privileged = False
         self.flushes = 1
+        self.stale = False
         self.refusals = Refusals()
         self.work = 0                   # entries looked at, for those who bound what one hypercall does
 
@@ -49,10 +52,16 @@ class DirectPaging(object):
     def flush(self):
         """Makes the processor forget all translations before the guest runs on."""
         self.flushes += 1
+        self.stale = False
         self.vmx.vmwrite(fields.GUEST_CR3, self.base * FRAME)
 
     def invalidate(self, linear):
         self.vmx.invalidate(linear)
+
+    def resume(self):
+        """Others have run meanwhile."""
+        if self.stale:
+            self.flush()
 
     # -- references. Those that take one return False, with nothing changed, if the frame cannot have it
 
@@ -81,6 +90,7 @@ class DirectPaging(object):
 
     def put(self, frame):
         assert frame >= 0
+        self.stale = True
         self.references[frame] -= 1
 
     def get_typed(self, frame, kind):
@@ -117,6 +127,7 @@ class DirectPaging(object):
 
     def put_typed(self, frame):
         assert frame >= 0
+        self.stale = True
         uses = self.uses[frame] - 1
         self.uses[frame] = uses
         self.references[frame] -= 1
@@ -331,7 +342,7 @@ class DirectPaging(object):
             return False
         old = self.base
         self.base = frame
-        self.flush()
         if old != NO_FRAME:
             self.put_typed(old)
+        self.flush()
         return True

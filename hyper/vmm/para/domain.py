@@ -80,6 +80,8 @@ class ParaDomain(Domain):
 
     def load(self):
         Domain.load(self)
+        if self.vmx.translated != self.region:
+            self.paging.resume()
         self.times.resume()
         self.events.deliver()
 

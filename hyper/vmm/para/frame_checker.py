@@ -2,7 +2,8 @@
 
 It knows nothing of how the counts came about. References are those of the entries of tables in use, of base pointers, of pins, of descriptor tables
 in use and of the pages that the hypervisor itself writes to. Beside the counts it looks at what direct paging promises of contents: no forbidden bits,
-no frame of another domain, the hypervisor's own slots in page directories, only descriptors that are allowed.
+no frame of another domain, the hypervisor's own slots in page directories, only descriptors that are allowed. And the processor must hold no
+translation by which a domain could write to a table or to a frame of another.
 
 --check-frames has this done after every so many hypercalls; the first difference stops the machine.
 """
@@ -51,7 +52,24 @@ class FrameChecker(object):
         while frame < table.count and self.problem == '':
             self.compare(frame)
             frame += 1
+        for domain in self.domains:
+            if isinstance(domain, ParaDomain) and domain.alive:
+                self.check_translations(domain)
         return self.problem
+
+    def check_translations(self, domain):
+        """Those that the processor holds of a domain; if it is stale and another one runs, they are dropped before they can be used."""
+        vmx = domain.vmx
+        if domain.paging.stale and domain.region != vmx.translated:
+            return
+        table = self.table
+        for address in vmx.written(domain.region):
+            frame = address >> 12
+            if not 0 <= frame < table.count or table.owner[frame] != domain.number and domain.number not in self.privileged:
+                self.report('the processor can write for domain %d to frame 0x%x, %s' % (domain.number, frame, self.whose(frame)))
+            elif table.uses[frame] > 0 and table.kind[frame] != WRITABLE:
+                self.report('the processor can write for domain %d to frame 0x%x, which is of type %s' % (
+                    domain.number, frame, TYPE_NAMES[table.kind[frame]]))
 
     def refer(self, domain, frame, kind, what, at):
         """A domain refers to a frame: UNTYPED, or with the type that is needed; `what` does so in words, in frame `at`."""

@@ -3,11 +3,14 @@
 Each domain has an actual virtual time, which advances while it runs, by mcu_advance for each ns. The one with the earliest effective virtual time
 runs, which is the actual one, or an earlier one for a domain that is warped: it borrows from its own future and so comes before others when it
 wakes, but in the long run it gets no more than its share. It keeps the processor until it is ahead of the next one by the context-switch
-allowance. Who has slept begins where those are that have not.
+allowance, which is in ns for a domain of the usual weight: others run on in proportion to theirs, so that all are ahead by the same virtual time.
+Who has slept begins where those are that have not.
 """
+from hyper.vmm.scheduler.parameters import USUAL_ADVANCE
 from hyper.vmm.scheduler.scheduler import Scheduler
 
-ALLOWANCE = 250000              # ns, unless another is given
+ALLOWANCE = 1000000             # ns, unless another is given
+LEAST_PART = 4                  # a domain of little weight may run on for this part of the allowance: switching costs as much for it
 LONGEST_SLICE = 5000000         # ns
 FAR = 1 << 62
 
@@ -35,15 +38,18 @@ class BorrowedVirtualTime(Scheduler):
         account = self.running.account
         advance = account.parameters.mcu_advance
         ns = min(LONGEST_SLICE, account.until_unwarped(now))
-        here = account.effective(now)
+        run_on = max(self.allowance * USUAL_ADVANCE // advance, self.allowance // LEAST_PART)
+        earliest = FAR
         for domain in self.queue:
             other = domain.account
             if domain is self.yielded:
-                ns = min(ns, self.allowance)
+                ns = min(ns, run_on)
             else:
-                ns = min(ns, (other.effective(now) - here + advance - 1) // advance + self.allowance)
+                earliest = min(earliest, other.effective(now))
             if other.unwarped_until > now:
                 ns = min(ns, other.unwarped_until - now)
+        if earliest < FAR:
+            ns = min(ns, (earliest - account.effective(now) + advance - 1) // advance + run_on)
         return ns
 
     def expire(self):

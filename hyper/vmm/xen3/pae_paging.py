@@ -30,6 +30,7 @@ class PaePaging(DirectPaging):
 
     def flush(self):
         self.flushes += 1
+        self.stale = False
         self.vmx.vmwrite(fields.GUEST_CR3, self.pointers)
 
     def load_pointers(self):
@@ -275,7 +276,7 @@ class PaePaging(DirectPaging):
         old = self.base
         self.base = frame
         self.load_pointers()
-        self.flush()
         if old != NO_FRAME:
             self.put_typed(old)
+        self.flush()
         return True
