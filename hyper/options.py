@@ -102,7 +102,7 @@ TIME is machine time, which is instructions: a number with ns, us, ms or s.
 For the whole run
   --cpu MODEL               the processor, help for a list; if not given, nehalem for --mmu ept, else core2duo
   --scheduler bvt|rr        para, full: which domain runs, by Borrowed Virtual Time (the default) or in turn
-  --allowance TIME          para, full: how long a domain may run on beside another with as good a claim (250us; rr 5ms)
+  --allowance TIME          para, full: how long a domain may run on beside another with as good a claim (750us; rr 5ms)
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
   --expect TEXT             stops with status 0 when a console prints the text; 1 if all ends without it

@@ -209,7 +209,7 @@ def test_weights_are_shown_and_set_while_domains_run(hypervisor, toml, capsys):
     capsys.readouterr()
     assert main(['dom', 'sched']) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == 'Scheduler: bvt, allowance 250us'
+    assert lines[0] == 'Scheduler: bvt, allowance 750us'
     assert [line.split() for line in lines[1:]] == [['Name', 'ID', 'Weight', 'Warp', 'Limit', 'Unwarp'], ['one', '0', '256', '0', '0', '0'], ['two', '1', '512', '0', '0', '0']]
     assert shares(hypervisor) == [1, pytest.approx(2, rel=0.05)]
     assert main(['dom', 'sched', '-d', 'one', '-w', '800', '--warp', '5ms', '--warp-limit', '500us', '--unwarp', '1s']) == 0

@@ -9,7 +9,7 @@ Who has slept begins where those are that have not.
 from hyper.vmm.scheduler.parameters import USUAL_ADVANCE
 from hyper.vmm.scheduler.scheduler import Scheduler
 
-ALLOWANCE = 1000000             # ns, unless another is given
+ALLOWANCE = 750000              # ns, unless another is given
 LEAST_PART = 4                  # a domain of little weight may run on for this part of the allowance: switching costs as much for it
 LONGEST_SLICE = 5000000         # ns
 FAR = 1 << 62
