@@ -1,6 +1,8 @@
 """The results as a picture, where matplotlib is installed."""
+from guestkit.bench.tables import time_text
 
 COLOURS = {'native': '#444444', 'para': '#0072b2', 'full-vtlb': '#d55e00', 'full-ept': '#009e73'}
+OTHER_COLOURS = ('#56b4e9', '#cc79a7', '#e69f00')
 
 
 def plot(data, path):
@@ -46,8 +48,7 @@ def bars(axis, title, rows, log):
     axis.set_ylabel('times native')
     axis.set_title(title, loc='left', fontsize=11)
     axis.set_xticks(range(len(rows)), [label(name, row) for name, row in rows.items()], fontsize=8, rotation=35, ha='right')
-    axis.grid(axis='y', color='#dddddd', zorder=0)
-    axis.spines[['top', 'right']].set_visible(False)
+    finish(axis)
     axis.legend(fontsize=9, frameon=False, loc='upper left', ncols=len(modes))
 
 
@@ -56,30 +57,61 @@ def label(name, row):
 
 
 def plot_domains(data, path):
-    """Draws what many domains get done together, relative to one, over their number; False if matplotlib is not there."""
+    """Draws what many domains get done together, relative to one, over their number, and what their requests cost; False if matplotlib is not there."""
     try:
         import matplotlib
     except ImportError:
         return False
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    figure, axis = pyplot.subplots(figsize=(9, 5), layout='constrained')
+    panels = 2 if data.get('costs') else 1
+    figure, axes = pyplot.subplots(panels, 1, figsize=(11, 5 * panels + panels - 1), squeeze=False, layout='constrained')
+    draw_throughput(axes[0, 0], data['throughput'])
+    if panels > 1:
+        draw_costs(axes[1, 0], data['costs'])
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return True
+
+
+def draw_throughput(axis, throughput):
+    """As in the Xen paper: the throughput of 1 to 128 domains that compute at once, relative to that of one."""
     counts = []
-    for mode, row in data['throughput'].items():
+    others = iter(OTHER_COLOURS)
+    for name, row in throughput.items():
         counts = [int(count) for count in row]
         first = next(iter(row.values()))
-        axis.plot(counts, [value / first for value in row.values()], marker='o', label=mode, color=COLOURS[mode], zorder=2)
+        axis.plot(counts, [value / first for value in row.values()], marker='o', label=name, color=COLOURS.get(name) or next(others), zorder=2)
     axis.axhline(0.95, color=COLOURS['native'], linewidth=1, linestyle='--', zorder=1)
-    axis.text(counts[-1], 0.95, '95% ', va='bottom', ha='right', fontsize=8, color=COLOURS['native'])
+    axis.text(counts[-1], 0.95, '95% ', va='top', ha='right', fontsize=8, color=COLOURS['native'])
     axis.set_xscale('log', base=2)
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.set_ylim(0, 1.15)
     axis.set_xlabel('domains that compute at once')
     axis.set_ylabel('throughput of all, relative to one')
-    axis.set_title('Many domains: what all of them together get done (longer is better)', loc='left', fontsize=11)
+    axis.set_title('Many domains: what all of them together get done (higher is better)', loc='left', fontsize=11)
+    finish(axis)
+    axis.legend(fontsize=9, frameon=False, loc='lower left')
+
+
+def draw_costs(axis, rows):
+    """A group of bars for each request, one for each mode."""
+    modes = [mode for mode in COLOURS if any(mode in row for row in rows.values())]
+    width = 0.8 / len(modes)
+    for i, mode in enumerate(modes):
+        places = [k + (i - (len(modes) - 1) / 2) * width for k, row in enumerate(rows.values()) if mode in row]
+        values = [row[mode] for row in rows.values() if mode in row]
+        drawn = axis.bar(places, values, width * 0.92, label=mode, color=COLOURS[mode], zorder=2)
+        axis.bar_label(drawn, [time_text(value) for value in values], fontsize=7, padding=2, rotation=90)
+    axis.set_yscale('log')
+    axis.margins(x=0.01, y=0.22)
+    axis.set_xticks(range(len(rows)), [name.replace('_', ' ') for name in rows], fontsize=8, rotation=35, ha='right')
+    axis.set_ylabel('ns on the host')
+    axis.set_title("What a domain's requests cost (lower is better)", loc='left', fontsize=11)
+    finish(axis)
+    axis.legend(fontsize=9, frameon=False, loc='upper left', ncols=len(modes))
+
+
+def finish(axis):
     axis.grid(axis='y', color='#dddddd', zorder=0)
     axis.spines[['top', 'right']].set_visible(False)
-    axis.legend(fontsize=9, frameon=False, loc='lower left')
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-    return True

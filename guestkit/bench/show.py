@@ -1,4 +1,5 @@
 """The tables that `guestkit bench` prints, from what it writes as JSON."""
+from guestkit.bench import costs, devices
 from guestkit.bench.round_trips import NAMES
 from guestkit.bench.tables import bytes_text, count_text, ratio_text, table, time_text
 
@@ -176,4 +177,8 @@ def domains_text(data):
         many = data['many']
         text += section('Small domains', f'{many["count"]} domains booted and ran to their end in one process in {many["seconds"]:.1f} s: '
                         f'{time_text(many["seconds_each"] * 1e9)} and {bytes_text(many["bytes_each"])} each\n')
+    if 'costs' in data:
+        text += section("What a domain's requests cost, and how many times what they cost in para", costs.text(data['costs']))
+    if 'devices' in data:
+        text += section('What its devices move', devices.text(data['devices']))
     return text

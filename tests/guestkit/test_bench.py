@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from conftest import HYPER, ROOT
-from guestkit.bench import command, domains, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
+from guestkit.bench import command, costs, domains, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
 from guestkit.bench.child import BenchError, run, run_hyper
 from guestkit.bench.lines import Lines, Round, steady
 from guestkit.bench.operations import Cost
@@ -145,10 +145,13 @@ def test_without_matplotlib_there_is_no_picture_and_no_error(tmp_path, monkeypat
 
 
 def test_many_domains_are_shown_against_one(tmp_path):
-    data = {'throughput': {'para': {'1': 500.0, '128': 480.0}}, 'shares': [{'mcu_advance': 10, 'due': 0.5, 'least': 0.495, 'most': 0.502}],
-            'many': {'count': 500, 'seconds': 5.0, 'seconds_each': 0.01, 'peak_bytes': 1 << 30, 'bytes_each': 1 << 20}}
+    numbers = {'bytes_per_second': 2.5e6, 'bytes_per_machine_second': 1e9, 'instructions_per_kb': 24.2, 'exits_per_kb': 0.04}
+    data = {'throughput': {'para': {'1': 500.0, '128': 480.0}, domains.LARGE: {'1': 100.0, '128': 50.0}},
+            'shares': [{'mcu_advance': 10, 'due': 0.5, 'least': 0.495, 'most': 0.502}],
+            'many': {'count': 500, 'seconds': 5.0, 'seconds_each': 0.01, 'peak_bytes': 1 << 30, 'bytes_each': 1 << 20},
+            'costs': {'request': {'para': 200.0, 'full-vtlb': 300.0}, 'event': {'para': 1500.0}}, 'devices': {'console': {'para': numbers}}}
     text = show.domains_text(data)
-    for part in ('96.0%', '49.50%', '1.00%', '10.0 ms and 1.00 MB each'):
+    for part in ('96.0%', '50.0%', '49.50%', '1.00%', '10.0 ms and 1.00 MB each', '300 ns  1.50x', '1.50 us', '2.38 MB/s'):
         assert part in text, text
     pytest.importorskip('matplotlib', reason='matplotlib, the extra `plot`, is not installed')
     assert plot.plot_domains(data, tmp_path / 'a.png') and (tmp_path / 'a.png').read_bytes().startswith(b'\x89PNG')
@@ -232,6 +235,18 @@ def test_many_domains_run_in_one_process(built):
 def test_sixteen_domains_get_their_shares_of_a_second_within_two_per_cent(built):
     rows = domains.shares(guests.Setup(HYPER, None, built))
     assert len(rows) == 4 and all(abs(share / row['due'] - 1) < 0.02 for row in rows for share in (row['least'], row['most'])), rows
+
+
+def test_what_requests_of_a_domain_cost_is_measured_in_each_mode(built):
+    setup = guests.Setup(HYPER, None, built)
+    data = costs.measure(domains.beyond, setup, [guests.PARA, guests.FULL_VTLB], True, lambda text: None)
+    assert list(data) == list(costs.TEXTS)
+    for name, row in data.items():
+        assert list(row) == (['para'] if name == 'event' else ['para', 'full-vtlb'])
+    for row in data.values():
+        assert all(ns > 0 for ns in row.values()), data
+    assert data['update_64']['para'] < data['update_1']['para']         # fewer hypercalls
+    assert data['event']['para'] > data['request']['para']
 
 
 def test_a_warped_domain_wakes_sooner_than_an_unwarped_one_beside_others_that_compute(built):

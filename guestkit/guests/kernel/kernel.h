@@ -186,8 +186,8 @@ int tcp_read(struct connection *connection, u8 *to, u32 size);
 int tcp_write(struct connection *connection, const u8 *from, u32 size);
 void tcp_close(struct connection *connection);
 
-/* micro.c, device_micro.c */
-extern const struct micro device_micros[];
+/* micro.c, table_micro.c, device_micro.c */
+extern const struct micro device_micros[], table_micros[];
 void micro_run(const char *what) __attribute__((noreturn));
 
 #endif

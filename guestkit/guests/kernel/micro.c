@@ -18,16 +18,19 @@ void micro_run(const char *what)
     u32 length = colon ? (u32)(colon - what) : strlen(what), count = colon ? parse_number(colon + 1) : 1000;
     u32 rounds = colon && strchr(colon + 1, ':') ? parse_number(strchr(colon + 1, ':') + 1) : 1;
 
-    const struct micro *micro = find(machine_micros, what, length);
+    static const struct micro *const all[] = { machine_micros, table_micros, device_micros };
+    const struct micro *micro = all[0];
 
-    if (!micro->name)
-        micro = find(device_micros, what, length);
+    for (u32 i = 0; i < COUNT(all); i++) {
+        micro = find(all[i], what, length);
+        if (micro->name)
+            break;
+    }
     if (!micro->name) {
         print("kernel: micro=%s: not known; there are:", what);
-        for (micro = machine_micros; micro->name; micro++)
-            print(" %s", micro->name);
-        for (micro = device_micros; micro->name; micro++)
-            print(" %s", micro->name);
+        for (u32 i = 0; i < COUNT(all); i++)
+            for (micro = all[i]; micro->name; micro++)
+                print(" %s", micro->name);
         print("\n");
         machine_power_off(1);
     }

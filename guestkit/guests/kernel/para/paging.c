@@ -4,7 +4,7 @@
 
 #include "para.h"
 
-#define QUEUE 256
+#define QUEUE 520              /* so that 512 and what makes them known are one hypercall */
 #define SINGLY 8                /* more changed entries than this are forgotten all at once */
 
 u32 *machine_kernel_directory;
