@@ -8,7 +8,7 @@ import sys
 import time
 
 from guestkit.arguments import Parser
-from guestkit.bench import devices, guests, limits, linux, operations, plot, round_trips, show, workloads
+from guestkit.bench import devices, domains, guests, limits, linux, operations, plot, round_trips, show, workloads
 from guestkit.build import OUT
 from guestkit.errors import BadInput
 from guestkit.linux.debian import PLACE, Debian
@@ -20,7 +20,7 @@ Examples
   guestkit bench --only fork --mode para    one operation, one way
   guestkit bench --linux                    Debian's Linux to its shell, and work in it, beside QEMU: a table, build/bench-linux.json
   guestkit bench --devices                  disk, console and network: a table, build/bench-devices.json
-  guestkit bench --domains                  many domains that compute, shares, 500 small ones: tables, build/bench-domains.json, a plot
+  guestkit bench --domains                  many domains that compute, shares, 500 small ones, what hypercalls and page tables cost: tables, a plot
   guestkit bench --peers                    the CPU workloads beside QEMU: a table, build/bench-peers.json
 
 A time is read from the clock of the host as the guest prints a line before and after each round; booting is not in it. The first round of an
@@ -41,7 +41,7 @@ def parser():
     parser.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
     parser.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
     parser.add_argument('--devices', action='store_true', help='disk, console and network instead: rings against emulated devices')
-    parser.add_argument('--domains', action='store_true', help='many domains instead: throughput of up to 128, shares by weight, 500 small ones')
+    parser.add_argument('--domains', action='store_true', help='many domains instead: throughput of up to 128, shares by weight, 500 small ones; what requests and devices cost')
     parser.add_argument('--quick', action='store_true', help='fewer and shorter rounds, less exact')
     parser.add_argument('--only', metavar='NAME', action='append', help='only this operation or workload; may be repeated')
     parser.add_argument('--mode', metavar='MODE', action='append', choices=[mode.name for mode in guests.MODES],

@@ -157,6 +157,16 @@ def test_many_domains_are_shown_against_one(tmp_path):
     assert plot.plot_domains(data, tmp_path / 'a.png') and (tmp_path / 'a.png').read_bytes().startswith(b'\x89PNG')
 
 
+def test_the_benchmark_of_domains_writes_what_it_measured(tmp_path, monkeypatch, capsys, built):
+    data = {'throughput': {'para': {'1': 500.0, '128': 480.0}}}
+    monkeypatch.setenv('HYPER', os.fspath(HYPER))
+    monkeypatch.setattr(domains, 'domains', lambda setup, modes, quick, say: data if [mode.name for mode in modes] == ['para'] and quick else None)
+    assert command.bench(['--domains', '--quick', '--mode', 'para', '--guests', str(built), '--out', str(tmp_path)]) == 0
+    written = json.loads((tmp_path / 'bench-domains.json').read_text())
+    assert written['throughput'] == data['throughput'] and written['host']['processors'] > 0
+    assert '96.0%' in capsys.readouterr().out
+
+
 # -- QEMU beside
 
 def test_engines_take_turns_and_the_median_counts(monkeypatch):
