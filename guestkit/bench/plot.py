@@ -83,7 +83,7 @@ def draw_throughput(axis, throughput):
         first = next(iter(row.values()))
         axis.plot(counts, [value / first for value in row.values()], marker='o', label=name, color=COLOURS.get(name) or next(others), zorder=2)
     axis.axhline(0.95, color=COLOURS['native'], linewidth=1, linestyle='--', zorder=1)
-    axis.text(counts[-1], 0.95, '95% ', va='top', ha='right', fontsize=8, color=COLOURS['native'])
+    axis.text(counts[0], 0.95, '95%', va='top', ha='left', fontsize=8, color=COLOURS['native'])
     axis.set_xscale('log', base=2)
     axis.set_xticks(counts, [str(count) for count in counts])
     axis.set_ylim(0, 1.15)
