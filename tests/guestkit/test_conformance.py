@@ -89,11 +89,14 @@ PYTHON2 = pathlib.Path(os.environ.get('PYTHON2', ROOT / 'build/venv2/bin/python'
 @pytest.mark.skipif(not PYTHON2.exists(), reason='make setup prepares the Python 2.7 for it')
 @pytest.mark.parametrize('version', ['1.0', '1.2'])
 def test_the_untranslated_engine_agrees(image, version):
-    for name in [group for group in GROUPS + ['channels'] if group != 'keyboard' and (version, group) in cases([group])]:
-        done = subprocess.run([PYTHON2, ROOT / 'hyper/main.py', 'run', image(version), '--mode', 'para', '--interface', version, '--memory', '1M', '--append', name,
-                               '--check-frames', '1', '--report', 'none'], env=dict(os.environ, PYTHONPATH=str(ROOT)), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0 and ' checks, 0 failed' in done.stdout, (name, done.stdout, done.stderr)
+    """All groups as domains of one machine."""
+    groups = [group for group in [*GROUPS, 'channels'] if group != 'keyboard' and (version, group) in cases([group])]
+    groups.sort(key=lambda group: group != 'start_of_day')              # which wants to be domain 0
+    domains = sum((['--domain', image(version), '--mode', 'para', '--interface', version, '--memory', '1M', '--append', group] for group in groups), [])
+    done = subprocess.run([PYTHON2, ROOT / 'hyper/main.py', 'run', *domains[1:], '--check-frames', '8', '--report', 'none'], env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert [group for group in groups if not re.search(rf'{group}: (\d+) checks, 0 failed', done.stdout)] == []
 
 
 def test_the_header_is_found_by_a_compiler_anywhere(tmp_path):
