@@ -331,7 +331,7 @@ class Machine:
     def run(self, *, instructions=None, until=None, seconds=None, output=None, check=False):
         """Runs until the guest ends or what is asked for happens; returns a Stop.
 
-        So many `instructions`; the instruction at linear address `until` is next; so many `seconds` of real time; a domain
+        So many `instructions` of all domains together; the instruction at linear address `until` is next; so many `seconds` of real time; a domain
         prints the text `output` (what it printed before counts if no run has looked at it; the guest runs on for some 10
         million instructions). With `check` a guest that was stopped, ran out of time or exited with a status other than 0
         raises GuestStopped.
@@ -351,10 +351,10 @@ class Machine:
     def _run(self, instructions, until, seconds):
         """A run in slices, so that signals and requests from other threads are heard."""
         end = None if seconds is None else time.monotonic() + seconds
-        last = None if instructions is None else self.regs.instructions + instructions
+        last = None if instructions is None else self.report().instructions + instructions      # of all domains
         while not self._found():
             length = SLICE if end is None else max(0.0, min(SLICE, end - time.monotonic()))
-            left = -1 if last is None else max(0, last - self.regs.instructions)
+            left = -1 if last is None else max(0, last - self.report().instructions)
             reason = Reason(self.call('hyper_run', left, -1 if until is None else until, length))
             if self._error is not None:
                 error, self._error = self._error, None
