@@ -315,7 +315,7 @@ def hyper_schedule(handle, domain, arguments):
 
 def do_save(handle, domain, what, page, buffer):
     """0: begins, the result is the number of pages. 1: the contents of a page, the result is its type. 2: which pages were written to since the last
-    time, a character each. 3: ends."""
+    time, a character each. 3: ends. 4: the types of all pages, a digit each."""
     run = find_domain(handle, domain)
     if run is None:
         return FAILED
@@ -333,8 +333,10 @@ def do_save(handle, domain, what, page, buffer):
             return fail("no such page: %d" % page)
         text = saving.page(page)
         result = saving.kind(page)
-    else:
+    elif what == 2:
         text = saving.dirty()
+    else:
+        text = saving.kinds()
     for i in range(len(text)):
         buffer[i] = text[i]
     return result

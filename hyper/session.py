@@ -5,7 +5,7 @@ import time
 
 from hyper import network, report, symbols, tap
 from hyper.board import atapi
-from hyper.board.disk import Drive, SECTOR, open_disk
+from hyper.board.disk import Drive, NO_DRIVES, SECTOR, open_disk
 from hyper.board.display import VideoMemory
 from hyper.board.fittings import Fittings, Wire
 from hyper.board.machine import Machine
@@ -218,12 +218,12 @@ class Session(object):
             files[name] = read_file(name)
         return files[name]
 
-    def fit(self, domain, number):
-        """The Fittings of a domain, with the files of its disks opened."""
+    def fit(self, domain, number, locked=True):
+        """The Fittings of a domain, with the files of its disks opened, and locked or not."""
         drives = []
         for chosen in domain.disks:
             unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
-            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit), chosen.interface, chosen.rate)
+            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit, locked), chosen.interface, chosen.rate)
             drives.append(drive)
             self.drives.append(drive)
         link = None
@@ -340,7 +340,8 @@ class Session(object):
         return number
 
     def control(self, number, verb):
-        """`verb`: pause, unpause, destroy, or shutdown, which asks the guest to end."""
+        """`verb`: pause, unpause, destroy, or shutdown, which asks the guest to end. To move it: stop asks the guest to stop itself, unlock and lock are for
+        its disks."""
         hypervisor = self.controlled()
         domain = self.domain(number)
         if verb == 'pause':
@@ -353,6 +354,12 @@ class Session(object):
             domain.ask_to_stop()
         elif verb == 'shutdown':
             domain.ask_to_end()
+        elif verb == 'unlock':
+            for drive in self.drives_of(number):
+                drive.disk.unlock()
+        elif verb == 'lock':
+            for drive in self.drives_of(number):
+                drive.disk.lock()
         elif verb == 'destroy':
             if number in self.savings:
                 self.end_saving(number)
@@ -384,6 +391,12 @@ class Session(object):
         parse_scheduling(words, parameters)
         hypervisor.adjust(domain, parameters.mcu_advance, parameters.warp, parameters.warp_limit, parameters.unwarp)
 
+    def drives_of(self, number):
+        """Those of a domain made since the start."""
+        if number in self.fittings:
+            return self.fittings[number].drives
+        return NO_DRIVES
+
     # a domain is taken out or put in, see hyper/vmm/para/saved.py
 
     def begin_saving(self, number):
@@ -396,7 +409,7 @@ class Session(object):
             raise UserError("%s: is being saved already" % domain.name)
         for other in self.savings:
             raise UserError("%s: wait until domain %d is saved" % (domain.name, other))
-        saving = Saving(domain)
+        saving = Saving(domain, self.drives_of(number))
         self.savings[number] = saving
         return len(saving.frames)
 
@@ -430,7 +443,7 @@ class Session(object):
         if len(frames) < 16 or len(frames) > MOST_PAGES:
             raise UserError("the saved domain is damaged: it has %d pages" % len(frames))
         number = hypervisor.next_number
-        fittings = self.fit(domain, number)
+        fittings = self.fit(domain, number, False)              # they are locked when it is complete: until then it may run elsewhere
         try:
             made = hypervisor.create_saved(domain.name, interface_of(version), frames, self.watched(self.sinks.sink(number, domain.name)), fittings.drives)
         except UserError:
@@ -457,6 +470,8 @@ class Session(object):
         del self.restorings[number]
         try:
             restoring.finish(text)
+            for drive in self.drives_of(number):
+                drive.disk.lock()
         except UserError:
             self.control(number, 'destroy')
             raise

@@ -251,7 +251,7 @@ def migrate(options):
             print(f'round {number}: {answer["round"]} pages' if answer.get('round') is not None else 'stopped; the rest', flush=True)
     result = answer['result']
     print(f'{options.domain}: domain {result["domain"]} there; {sum(result["rounds"])} pages sent, down for {result["downtime_ms"]} ms '
-          f'and {result["rounds"][-1]} pages; {result["downtime_instructions"]} instructions of others meanwhile')
+          f'and the last {result["rounds"][-1]} of them')
     return 0
 
 

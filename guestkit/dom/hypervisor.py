@@ -148,10 +148,6 @@ class Hypervisor:
     def is_paused(self, domain):
         return bool(domain.call('hyper_get', b'paused'))
 
-    def instructions(self):
-        """Those of all domains together."""
-        return self.report()['instructions']
-
     def ended(self):
         """The Domains that have ended and are still there."""
         try:

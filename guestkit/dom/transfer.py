@@ -22,9 +22,10 @@ RECORD = struct.Struct('<II')
 END = 0xffffffff
 ZERO = 0x100
 MOST_LINE = 64 << 20
-BEGIN, GET, DIRTY, FINISH = range(4)    # steps of hyper_save
-L1, L2 = 1, 2                   # types of pages that are page tables
-STOPPING = 1.0                  # seconds that a kernel has to stop itself
+BEGIN, GET, DIRTY, FINISH, KINDS = range(5)     # steps of hyper_save
+TABLES = b'12'                  # types of pages that are page tables
+STOPPING = 1.0                  # seconds that a kernel has to stop itself, and then its disks to do what they were asked for
+HISTORY = 1 << 16               # bytes of its output that go with it
 SLICE = 0.002                   # seconds that domains run between two batches of pages
 BATCH = 256
 MOST_ROUNDS = 8
@@ -41,6 +42,8 @@ class Outgoing:
         self.count = domain.call('hyper_save', BEGIN, 0, hypervisor.engine.ffi.NULL)
         self.buffer = hypervisor.engine.ffi.new('char[]', max(PAGE, self.count))
         self.rounds = []                # pages sent in each
+        self.unlocked = False           # its disks
+        self.stopped = None             # the time.monotonic() since when it does not run
         self.paused = hypervisor.is_paused(domain)
         try:
             head = {'format': FORMAT, 'version': VERSION, 'configuration': domain.configuration, **self.state_without_pages()}
@@ -69,13 +72,17 @@ class Outgoing:
             return RECORD.pack(number, kind | ZERO)
         return RECORD.pack(number, kind) + data
 
-    def kind(self, number):
-        return self.domain.call('hyper_save', GET, number, self.buffer)
+    def which(self, step, wanted):
+        """The pages for which a step gives one of the characters."""
+        self.domain.call('hyper_save', step, 0, self.buffer)
+        return {number for number, mark in enumerate(bytes(self.hypervisor.engine.ffi.buffer(self.buffer, self.count))) if mark in wanted}
 
     def dirty(self):
         """The pages that were written to since the last time."""
-        self.domain.call('hyper_save', DIRTY, 0, self.buffer)
-        return [number for number, mark in enumerate(bytes(self.hypervisor.engine.ffi.buffer(self.buffer, self.count))) if mark == ord('1')]
+        return self.which(DIRTY, b'1')
+
+    def tables(self):
+        return self.which(KINDS, TABLES)
 
     def send(self, numbers, run):
         for at in range(0, len(numbers), BATCH):
@@ -89,7 +96,7 @@ class Outgoing:
         numbers = range(self.count)
         self.left = set()
         while True:
-            tables = {number for number in numbers if self.kind(number) in (L1, L2)}        # they go last, when the domain does not run
+            tables = self.tables()                      # they go last, when the domain does not run
             numbers = [number for number in numbers if number not in tables]
             self.left |= tables
             self.rounds.append(len(numbers))
@@ -97,38 +104,47 @@ class Outgoing:
             self.send(numbers, True)
             again = self.dirty()
             if len(again) <= FEW or len(self.rounds) >= MOST_ROUNDS or len(again) >= len(numbers) and len(self.rounds) > 2:
-                self.left |= set(again)
+                self.left |= again
                 return
-            numbers = again
+            numbers = sorted(again)
 
     def stop(self):
         """The domain does not run any more; it has stopped itself if it knows how to."""
-        if self.paused:
-            return
-        self.domain.call('hyper_control', b'stop')
+        self.stopped = time.monotonic()
+        if not self.paused:
+            self.domain.call('hyper_control', b'stop')
+            end = self.stopped + STOPPING
+            while self.domain.call('hyper_get', b'stopping') and time.monotonic() < end and self.domain.call('hyper_get', b'alive'):
+                self.stopped = time.monotonic()
+                if self.hypervisor.run(SLICE) == Reason.WAITING:
+                    break
+            if not self.domain.call('hyper_get', b'alive'):
+                raise BadInput(f'{self.domain.name}: has ended')
+            self.hypervisor.pause(self.domain)
         end = time.monotonic() + STOPPING
-        while self.domain.call('hyper_get', b'stopping') and time.monotonic() < end and self.domain.call('hyper_get', b'alive'):
-            if self.hypervisor.run(SLICE) == Reason.WAITING:
-                break
-        if not self.domain.call('hyper_get', b'alive'):
-            raise BadInput(f'{self.domain.name}: has ended')
-        self.hypervisor.pause(self.domain)
+        while self.domain.call('hyper_get', b'waits_for_disks') and time.monotonic() < end:
+            self.hypervisor.run(SLICE)
 
-    def finish(self, everything):
-        """What is left, with the domain stopped, and its state."""
-        numbers = range(self.count) if everything else sorted(
-            self.left | set(self.dirty()) | {number for number in range(self.count) if self.kind(number) in (L1, L2)})
+    def finish(self, everything, elsewhere):
+        """What is left, with the domain stopped, and its state. If it goes elsewhere, its disks are free for that."""
+        numbers = range(self.count) if everything else sorted(self.left | self.dirty() | self.tables())
         self.rounds.append(len(numbers))
         self.send(numbers, False)
         state = {}
         for line in self.text().split('\n')[2:]:
             name, _, numbers = line.partition(' ')
             state[name] = [int(word) for word in numbers.split()]
+        state['console'] = bytes(self.domain.output[-HISTORY:]).decode('latin-1')
+        if elsewhere:
+            self.domain.call('hyper_control', b'unlock')
+            self.unlocked = True
         self.write(RECORD.pack(END, 0) + json.dumps(state).encode() + b'\n')
 
     def go_on(self):
-        """The domain stays here after all, and runs if it did."""
+        """The domain stays here after all, and runs if it did. Raises BadInput if it has its disks no more: then it runs elsewhere, and stays paused here."""
         self.end()
+        if self.unlocked:
+            self.domain.call('hyper_control', b'lock')
         if not self.paused:
             self.hypervisor.unpause(self.domain)
 
@@ -212,11 +228,13 @@ class Incoming:
                 raise ValueError
             self.hypervisor.call('hyper_restore_page', self.number, number, kind & ~ZERO, engine.ffi.from_buffer(data))
         state = yield from self.take_line()
+        history = state.pop('console', '').encode('latin-1')
         lines = '\n'.join(' '.join([name] + [str(int(value)) for value in values]) for name, values in state.items())
         number, self.number = self.number, None         # if the state is refused it is gone
         self.hypervisor.unfinished.discard(number)
         self.hypervisor.call('hyper_restored', number, lines.encode())
         self.domain = self.hypervisor._add(number, configuration)
+        self.domain.output += history[-HISTORY:]
 
 
 def save(hypervisor, domain, path, leave):
@@ -227,7 +245,7 @@ def save(hypervisor, domain, path, leave):
             outgoing = Outgoing(hypervisor, domain, file.write)
             try:
                 outgoing.stop()
-                outgoing.finish(True)
+                outgoing.finish(True, False)
                 file.flush()
                 os.replace(part, path)
             except BaseException:
@@ -287,9 +305,8 @@ def migrate(hypervisor, domain, client, progress):
     try:
         outgoing.precopy(progress)
         outgoing.stop()
-        begin, instructions = time.monotonic(), hypervisor.instructions()
         progress(None)
-        outgoing.finish(False)
+        outgoing.finish(False, True)
         client.send('go on', paused=outgoing.paused)
         answer = client.receive()
         if 'error' in answer:
@@ -301,5 +318,4 @@ def migrate(hypervisor, domain, client, progress):
         outgoing.go_on()
         raise
     outgoing.end()
-    return {'rounds': outgoing.rounds, 'downtime_ms': round(1000 * (time.monotonic() - begin), 3),
-            'downtime_instructions': hypervisor.instructions() - instructions, 'domain': answer['result']['domain']}
+    return {'rounds': outgoing.rounds, 'downtime_ms': round(1000 * (time.monotonic() - outgoing.stopped), 3), 'domain': answer['result']['domain']}

@@ -16,6 +16,7 @@ QCOW_MAGIC = 'QFI\xfb'
 LOCK_SHARED = 1
 LOCK_EXCLUSIVE = 2
 LOCK_AT_ONCE = 4
+UNLOCK = 8
 
 _flock = rffi.llexternal('flock', [rffi.INT, rffi.INT], rffi.INT, compilation_info=ExternalCompilationInfo(includes=['sys/file.h']), releasegil=False)
 
@@ -47,6 +48,12 @@ class Disk(object):
     def flush(self):
         """Returns when all that was written would survive a loss of power; raises DiskError."""
 
+    def lock(self):
+        """Keeps other machines from writing to it, or if it is written to here from reading it; raises UserError."""
+
+    def unlock(self):
+        """Another machine may have it. Nothing is read or written until it is locked again."""
+
     def close(self):
         pass
 
@@ -54,11 +61,20 @@ class Disk(object):
 class FileDisk(Disk):
     """A raw image. Writes reach the operating system at once, so the end of this process loses none."""
 
-    _immutable_fields_ = ['descriptor']
+    _immutable_fields_ = ['name', 'descriptor']
 
-    def __init__(self, descriptor, sectors, read_only):
+    def __init__(self, name, descriptor, sectors, read_only):
         Disk.__init__(self, sectors, read_only)
+        self.name = name
         self.descriptor = descriptor
+        self.shares = read_only         # with others that only read
+
+    def lock(self):
+        if not flock(self.descriptor, (LOCK_SHARED if self.shares else LOCK_EXCLUSIVE) | LOCK_AT_ONCE):
+            raise UserError("--disk %s: in use by another machine; end that one, or give a copy of the file" % self.name)
+
+    def unlock(self):
+        flock(self.descriptor, UNLOCK)
 
     def read(self, sector, count):
         parts = []
@@ -140,12 +156,18 @@ class Snapshot(Disk):
             sector += here // SECTOR
             done = until
 
+    def lock(self):
+        self.under.lock()
+
+    def unlock(self):
+        self.under.unlock()
+
     def close(self):
         self.under.close()
 
 
-def open_disk(name, read_only, snapshot, unit=SECTOR):
-    """The disk in a raw image file, whose size is in whole units of so many bytes; raises UserError. The file is locked against another machine that would write to it, or read it meanwhile."""
+def open_disk(name, read_only, snapshot, unit=SECTOR, locked=True):
+    """The disk in a raw image file, whose size is in whole units of so many bytes; raises UserError. It is locked unless the caller does that later."""
     written = not read_only and not snapshot
     try:
         mode = os.stat(name).st_mode
@@ -158,8 +180,10 @@ def open_disk(name, read_only, snapshot, unit=SECTOR):
             advice = "make it writable, or add ,ro or ,snapshot"
         raise UserError("--disk %s: cannot be opened (%s); %s" % (name, os.strerror(error.errno), advice))
     try:
-        disk = FileDisk(descriptor, count_sectors(name, descriptor, unit), read_only)
-        lock(name, descriptor, written)
+        disk = FileDisk(name, descriptor, count_sectors(name, descriptor, unit), read_only)
+        disk.shares = not written
+        if locked:
+            disk.lock()
     except UserError:
         os.close(descriptor)
         raise
@@ -191,10 +215,8 @@ def count_sectors(name, descriptor, unit):
     return size // SECTOR
 
 
-def lock(name, descriptor, written):
-    operation = LOCK_EXCLUSIVE if written else LOCK_SHARED
-    if rffi.cast(lltype.Signed, _flock(rffi.cast(rffi.INT, descriptor), rffi.cast(rffi.INT, operation | LOCK_AT_ONCE))) != 0:
-        raise UserError("--disk %s: in use by another machine; end that one, or give a copy of the file" % name)
+def flock(descriptor, operation):
+    return rffi.cast(lltype.Signed, _flock(rffi.cast(rffi.INT, descriptor), rffi.cast(rffi.INT, operation))) == 0
 
 
 class Drive(object):

@@ -156,6 +156,10 @@ class Domain(object):
         """Whether nothing can ever happen to the guest any more though it runs: it jumps to itself with interrupts off. Asked after an exit."""
         return False
 
+    def waits_for_disks(self):
+        """Whether there are requests that are not done."""
+        return False
+
     def linear_to_machine(self, address):
         """The machine address of a byte at a linear address as the guest's kernel would reach it, NOT_MAPPED if there is none of the
         domain's memory. For a debugger: no rights, no accessed bits."""

@@ -28,6 +28,8 @@ class DomainRegisters(RegisterFile):
             return int(domain.stopping)
         if name == 'suspended':
             return int(domain.suspended)
+        if name == 'waits_for_disks':
+            return int(domain.waits_for_disks())
         domain.make_current()
         at = index_of(GENERAL, name)
         if at == ESP:

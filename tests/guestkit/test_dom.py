@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import time
 
@@ -12,6 +13,7 @@ from guestkit.cli import main
 from guestkit.dom import configuration, protocol, show
 from guestkit.errors import BadInput
 from guestkit.machine import Machine
+from guestkit.mkfs import make_file_system
 
 ECHO = '''
 #include "guest.h"
@@ -193,7 +195,7 @@ def rows(client):
     return {row['name']: row for row in client.call('sched')['domains']}
 
 
-def shares(client, instructions=400000000):
+def shares(client, instructions=150000000):
     """What each domain executes meanwhile, in parts of the first one's."""
     def counts():
         return [one['instructions'] for one in client.call('list')['domains']]
@@ -383,6 +385,74 @@ def test_a_privileged_guest_makes_builds_starts_watches_and_destroys_another(hyp
     assert names(hypervisor) == ['zero']
 
 
+def migrate(source, target, name):
+    """What the source tells of it."""
+    source.send('migrate', domain=name, to=str(target.path))
+    while 'result' not in (answer := source.receive()):
+        assert 'error' not in answer, answer
+    return answer['result']
+
+
+WORK = ('crc32', 'quicksort_tree', 'bytecode')
+
+
+def results(text):
+    """The checksums that the guest's `work` has printed, by workload, and the numbers of `primes`."""
+    return {**{name: re.search(rf'bench {name} \d+ \d+ (\w+)', text).group(1) for name in WORK}, 'primes': re.search(r'2 3 5 7 [0-9 ]+', text).group().strip()}
+
+
+def test_a_kernel_with_several_processes_on_a_disk_is_migrated_to_other_frames(hypervisor, second, kernel, tmp_path):
+    files = {'kernel': str(kernel / 'kernel-para.elf'), 'ramdisk': str(kernel / 'bench.img')}
+    work = '; '.join(f'work {name}' for name in WORK)
+    with Machine(files['kernel'], mode='para', memory='8M', modules=[files['ramdisk']], append=f'init=/bin/sh -c "{work}; primes 150"') as machine:
+        machine.run()
+        expected = results(machine.output.decode())
+    second.call('create', config={**files, 'name': 'other', 'memory': 6}, paused=True)         # has the frames
+    image = tmp_path / 'disk.img'
+    make_file_system(image, None, 4 << 20)
+    hypervisor.call('create', config={**files, 'name': 'shell', 'memory': 8, 'disk': [str(image)]})
+    output(hypervisor, 'shell', '$ ')
+    hypervisor.call('input', domain='shell', text=' & '.join(f'work {name} | put /disk/{name}' for name in WORK) + ' & primes 150 | put /disk/primes &\n')
+    for source, target in ((hypervisor, second), (second, hypervisor), (hypervisor, second)):
+        result = migrate(source, target, 'shell')
+        assert set(result) == {'rounds', 'downtime_ms', 'domain'} and len(result['rounds']) > 1
+        assert names(source) == (['other'] if source is second else [])
+    text = typed(second, 'wait; echo all done; cat ' + ' '.join(f'/disk/{name}' for name in [*WORK, 'primes']) + '; sync; echo on disk\n', '\non disk')
+    assert 'free' in text.splitlines()[0]                                                       # the console's history came along
+    assert results(text.split('\nall done')[1]) == expected
+    second.call('destroy', domain='shell')
+    assert all(result.encode() in image.read_bytes() for result in expected.values())
+
+
+def test_a_disk_is_never_in_two_places(hypervisor, second, kernel, tmp_path):
+    image = tmp_path / 'disk.img'
+    make_file_system(image, None, 1 << 20)
+    config = {'kernel': str(kernel / 'kernel-para.elf'), 'ramdisk': str(kernel / 'archive.img'), 'memory': 4, 'disk': [str(image)]}
+    hypervisor.call('create', config={**config, 'name': 'one'})
+    output(hypervisor, 'one', '$ ')
+    with pytest.raises(BadInput, match='in use by another machine'):
+        second.call('create', config={**config, 'name': 'two'})
+    file = str(tmp_path / 'one.saved')
+    hypervisor.call('save', domain='one', file=file, leave=True)
+    with pytest.raises(BadInput, match='in use by another machine'):
+        second.call('restore', file=file)
+    assert names(second) == []
+    migrate(hypervisor, second, 'one')
+    with pytest.raises(BadInput, match='in use by another machine'):
+        hypervisor.call('create', config={**config, 'name': 'two'})
+
+
+def test_what_cannot_be_saved_says_why(hypervisor, kernel, tmp_path):
+    image = tmp_path / 'disk.img'
+    make_file_system(image, None, 1 << 20)
+    config = {'kernel': str(kernel / 'kernel-para.elf'), 'ramdisk': str(kernel / 'archive.img'), 'memory': 4}
+    for name, more, reason in (('snapshot', {'disk': [f'{image},snapshot']}, 'snapshot'), ('net', {'vif': ['domains']}, 'network'), ('zero', {'privileged': True}, 'privileged')):
+        hypervisor.call('create', config={**config, **more, 'name': name}, paused=True)
+        with pytest.raises(BadInput, match=reason):
+            hypervisor.call('save', domain=name, file=str(tmp_path / 'x'))
+        hypervisor.call('destroy', domain=name)
+
+
 def typed(client, text, answer):
     client.call('input', domain='shell', text=text)
     return output(client, 'shell', answer)
@@ -396,8 +466,7 @@ def test_a_shell_is_migrated_to_other_frames_and_back(hypervisor, second, kernel
     output(hypervisor, 'shell', '$ ')
     typed(hypervisor, 'echo before\n', 'before\n')
     for source, target in ((hypervisor, second), (second, hypervisor)):
-        source.send('migrate', domain='shell', to=str(target.path))
-        while 'result' not in (answer := source.receive()):
-            assert 'error' not in answer, answer
+        migrate(source, target, 'shell')
+        output(target, 'shell', 'before\n')        # what was printed earlier came along
         typed(target, 'echo here | wc\n', '1 lines, 1 words, 5 bytes')
         typed(target, 'primes 100\n', '89 97')

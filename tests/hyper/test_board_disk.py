@@ -78,6 +78,23 @@ def test_two_machines_can_share_what_neither_writes_to(image):
     third.close()
 
 
+def test_a_disk_that_is_unlocked_can_be_locked_by_another_machine_and_back(image):
+    here = open_disk(image, False, False)
+    there = open_disk(image, False, False, SECTOR, False)
+    with pytest.raises(UserError):
+        there.lock()
+    here.unlock()
+    there.lock()
+    with pytest.raises(UserError) as error:
+        here.lock()
+    assert 'in use' in error.value.text
+    there.close()
+    here.lock()
+    with pytest.raises(UserError):
+        open_disk(image, True, False)
+    here.close()
+
+
 def refusal(name, read_only=True):
     with pytest.raises(UserError) as error:
         open_disk(name, read_only, False)

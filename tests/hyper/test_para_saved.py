@@ -1,17 +1,20 @@
 """A domain is taken out of one machine and put into another, where it goes on; what was tampered with is refused."""
 import pytest
 
+from hyper.board.disk import Drive, NO_DRIVES, Snapshot
 from hyper.board.machine import World
 from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.vmm.hypervisor import Hypervisor
+from hyper.vmm.para.block.disks import Grant, VirtualDisk
 from hyper.vmm.para.frame_table import L1, L2
 from hyper.vmm.para.interface import XEN_1_0
 from hyper.vmm.para.layout import FRAME
 from hyper.vmm.para.saved import Restoring, Saving
 
 from para_parts import Console, MB, SHARED, check_counts, image_of
+from test_para_block import MemoryDisk, Rig
 
 # counts in memory, and says so at the end; a page of it is written again and again
 COUNT = '''
@@ -65,9 +68,10 @@ def started(source=COUNT, instructions=5000):
 def saved(hypervisor, domain):
     """Frames, pages with types, state."""
     hypervisor.pause(domain)
-    saving = Saving(domain)
+    saving = Saving(domain, NO_DRIVES)
     pages = [(saving.kind(k), saving.page(k)) for k in range(len(saving.frames))]
     state = saving.state()
+    assert saving.kinds() == ''.join('%d' % kind for kind, page in pages)
     saving.end()
     return domain.page_frames, pages, state
 
@@ -147,7 +151,7 @@ def test_stop_means_nothing_to_a_kernel_that_masks_it():
 
 def test_pages_that_are_written_to_while_it_runs_are_logged():
     hypervisor, domain = started(instructions=100)
-    saving = Saving(domain)
+    saving = Saving(domain, NO_DRIVES)
     hypervisor.run(200, -1, -1.0)
     marks = saving.dirty()
     assert marks[2] == marks[3] == '1' and marks[4] == '0' and marks.count('1') < 6
@@ -163,7 +167,7 @@ def test_pages_that_are_written_to_while_it_runs_are_logged():
 
 def test_pages_copied_while_it_runs_and_then_those_written_since_are_a_whole_domain():
     hypervisor, domain = started(instructions=100)
-    saving = Saving(domain)
+    saving = Saving(domain, NO_DRIVES)
     pages = [(saving.kind(k), saving.page(k)) for k in range(len(saving.frames))]
     for turn in range(3):
         hypervisor.run(1000, -1, -1.0)
@@ -225,12 +229,50 @@ def test_page_tables_that_were_tampered_with_are_refused():
             restoring.put(*bad)
 
 
+def with_disk(disk):
+    """A domain that is not run, and the drives that it was made with."""
+    rig = Rig()
+    domain = rig.domains[0]
+    drives = [Drive(disk or rig.disk, 'ide')]
+    return rig, domain, drives
+
+
+def test_a_domain_is_not_saved_while_its_disks_have_something_to_do():
+    rig, domain, drives = with_disk(None)
+    saving = Saving(domain, drives)
+    rig.put(0, 5, [rig.buffer(30, 8)])
+    assert rig.push() == 0 and domain.waits_for_disks()
+    with pytest.raises(UserError) as caught:
+        saving.state()
+    assert 'waits for its disks' in caught.value.text
+    saving.dirty()
+    rig.pass_time()
+    assert not domain.waits_for_disks()
+    assert saving.dirty()[30] == '1'                    # what a disk writes counts
+    lines = saving.state().split('\n')
+    assert 'block_ring 1 1' in lines
+
+
+def test_a_domain_with_disks_that_cannot_come_along_is_not_saved():
+    rig, domain, drives = with_disk(Snapshot(MemoryDisk()))
+    with pytest.raises(UserError) as caught:
+        Saving(domain, drives)
+    assert 'snapshot' in caught.value.text
+    for change in (lambda ring: ring.add(VirtualDisk(3, True, [], key='made here ')), lambda ring: ring.remove(0),
+                   lambda ring: ring.grants.append(Grant(None, 0, 0, 8, 1))):
+        rig, domain, drives = with_disk(None)
+        change(domain.block)
+        with pytest.raises(UserError) as caught:
+            Saving(domain, drives)
+        assert 'privileged domain' in caught.value.text
+
+
 def test_no_privileged_or_unbuilt_or_dead_domain_is_saved():
     hypervisor, domain = started()
     domain.privileged = True
     with pytest.raises(UserError):
-        Saving(domain)
+        Saving(domain, NO_DRIVES)
     domain.privileged = False
     domain.die('test')
     with pytest.raises(UserError):
-        Saving(domain)
+        Saving(domain, NO_DRIVES)

@@ -188,6 +188,9 @@ class ParaDomain(Domain):
         at = self.linear_eip()
         return jumps_to_itself(self.linear.read32(at), self.linear.read32((at - 2) & M32))
 
+    def waits_for_disks(self):
+        return self.block is not None and not self.block.is_idle()
+
     def tally(self, checker):
         """Tells a FrameChecker of all references but those of tables' contents and pins."""
         if self.paging.base != NO_FRAME:

@@ -11,6 +11,7 @@ stopped itself when it was asked to: then it looks for its frames again when it 
 While the domain runs on, Memory logs which frames are written to; see Memory.log_writes.
 """
 from hyper.board import raw
+from hyper.board.disk import Snapshot
 from hyper.cpu import fpu
 from hyper.errors import UserError
 from hyper.vmm.para import context, setup
@@ -49,10 +50,25 @@ def pages_of(domain):
     return frames + last
 
 
-class Saving(object):
-    """Of a ParaDomain, from when its pages are first looked at until it is gone or goes on. Raises UserError if it cannot be saved."""
+def check_disks(domain, drives):
+    """Raises UserError if the domain has other disks than files, which it finds again: it was made with these Drives."""
+    ring = domain.block
+    if ring is None:
+        return
+    given = len(ring.grants) > 0 or len(ring.numbers) != len(drives)
+    for k in range(len(drives)):
+        if isinstance(drives[k].disk, Snapshot):
+            raise UserError('%s: what it has written to disk %d is in the memory of this machine only (snapshot), so it cannot be saved' % (domain.name, k))
+        if k not in ring.disks or ring.disks[k].key != '':
+            given = True
+    if given:
+        raise UserError('%s: has disks that a privileged domain has given it, which are not elsewhere, so it cannot be saved' % domain.name)
 
-    def __init__(self, domain):
+
+class Saving(object):
+    """Of a ParaDomain with the Drives that it was made with, from when its pages are first looked at until it is gone or goes on. Raises UserError if it cannot be saved."""
+
+    def __init__(self, domain, drives):
         name = domain.name
         if domain.interface is not XEN_1_0 and domain.interface is not XEN_1_2:
             raise UserError('%s: only a domain of interface 1.0 or 1.2 can be saved' % name)
@@ -62,8 +78,7 @@ class Saving(object):
             raise UserError('%s: does not run, so it cannot be saved' % name)
         if len(domain.interfaces) > 0:
             raise UserError('%s: has network interfaces, which cannot be saved' % name)
-        if domain.block is not None and not domain.block.is_idle():
-            raise UserError('%s: waits for its disks; try again' % name)
+        check_disks(domain, drives)
         self.domain = domain
         self.memory = domain.table.memory
         self.frames = pages_of(domain)
@@ -97,6 +112,13 @@ class Saving(object):
             return UNTYPED
         return self.domain.table.kind[frame]
 
+    def kinds(self):
+        """A text with a digit for each page."""
+        digits = []
+        for k in range(len(self.frames)):
+            digits.append(chr(ord('0') + self.kind(k)))
+        return ''.join(digits)
+
     def page(self, k):
         """Its contents; those of a page table are canonical."""
         at = self.frames[k] * FRAME
@@ -118,6 +140,8 @@ class Saving(object):
     def state(self):
         """The lines. The domain must not run any more."""
         domain = self.domain
+        if domain.waits_for_disks():
+            raise UserError('%s: waits for its disks; try again' % domain.name)
         if len(pages_of(domain)) != len(self.frames):
             raise UserError('%s: has changed the size of its memory meanwhile; try again' % domain.name)
         domain.host.take_out(domain)
