@@ -232,7 +232,7 @@ def test_the_policy_and_allowance_are_set_while_domains_run(hypervisor, toml, ca
     assert main(['dom', 'sched', 'one', '-w', '3']) == 2
     assert 'rr, which gives all domains the same' in capsys.readouterr().err
     assert main(['dom', 'sched', '--policy', 'bvt']) == 0
-    assert hypervisor.call('sched')['allowance'] == 250000
+    assert hypervisor.call('sched')['allowance'] == 750000
     assert shares(hypervisor) == [1, pytest.approx(2, rel=0.05)]
 
 
