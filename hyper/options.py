@@ -115,6 +115,7 @@ For the whole run
                             protocol=tcp (udp, ip, arp), with commas between; may be repeated
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
                             tables and descriptor tables hold; 1 for every one
+  --templates N             blocks that have been interpreted N times get template code (8), or off
   --jit PARAMETERS          of the JIT, as NAME=VALUE,... (threshold, function_threshold, trace_eagerness, ...), or off
   --final-state FILE        writes the machine's registers and a hash of its memory to a file, as JSON
 
@@ -207,6 +208,7 @@ class Options(object):
         self.report_file = ''
         self.final_state = ''
         self.jit = ''
+        self.templates = ''
         self.expect = ''                # '' when not given
         self.realtime = False
         self.symbols = ''
@@ -548,6 +550,8 @@ class Parser(object):
             options.report_file = self.value(word)
         elif word == '--final-state':
             options.final_state = self.value(word)
+        elif word == '--templates':
+            options.templates = self.value(word)
         elif word == '--jit':
             options.jit = self.value(word)
         elif word == '--expect':

@@ -20,6 +20,7 @@ from hyper.board.local_apic import ProcessorPins
 from hyper.board.power import PowerListener
 from hyper.cpu import engine, system as processor
 from hyper.cpu.system import CoprocessorWires, InterruptController, System
+from hyper.cpu.templates import runner
 from hyper.vmx.operation import attach
 from hyper.walk import walk
 
@@ -259,6 +260,7 @@ class Machine(object):
     def __init__(self, memory_size, model, world):
         self.memory = Memory(memory_size)
         self.system = System(self.memory, model)
+        runner.create(self.system)
         attach(self.system)
         self.bus = Bus()
         self.clock = Clock(MachineTime(self.system))
@@ -277,6 +279,7 @@ class Machine(object):
         self.exit_status = 0
 
     def close(self):
+        runner.close(self.system)
         self.memory.close()
 
     def add_pc(self, sink, fittings=BARE):

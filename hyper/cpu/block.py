@@ -14,7 +14,9 @@ PAGE = 0xfffff000
 ITLB_ENTRIES = 256
 FETCH = 2
 LINE, LINES = 64, 64    # which bytes of a frame are decoded is remembered by lines
+NEVER = 1 << 62
 MOST_DORMANT = 256      # codes that are kept though no frame holds them
+NO_CODE, NOT_YET = -1, 0 # of Block.code, else the position of its template code
 
 
 class Block(object):
@@ -38,6 +40,8 @@ class Block(object):
         # the two blocks that followed last, for the interpreter
         self.followed_by = None
         self.followed_too = None
+        self.code = NOT_YET
+        self.heat = 0                       # how often it was interpreted
 
 
 class CodePage(object):
@@ -122,6 +126,8 @@ class CodeCache(CodeWatcher):
         self.dormant = []
         self.count = 0
         self.executing = False
+        self.template_threshold = NEVER     # how often a block is interpreted before it gets template code
+        self.generation = 0                 # of what the instruction TLB holds: it may not be relied on when this has changed
         self.no_memory = Code(0, -1)
         self.nowhere = CodePage(None, -1, None)
         self.itlb = [self.nowhere] * ITLB_ENTRIES
@@ -165,15 +171,18 @@ class CodeCache(CodeWatcher):
 
     def flush(self):
         """Forget translations; pages and their traces stay, and are found again by frame."""
+        self.generation += 1
         itlb = self.itlb
         for k in range(ITLB_ENTRIES):
             itlb[k] = self.nowhere
 
     def invalidate(self, address):
+        self.generation += 1
         self.itlb[itlb_slot(address)] = self.nowhere
 
     def forget(self, code):
         """Forget the translations that lead to its pages."""
+        self.generation += 1
         for page in code.pages:
             slot = itlb_slot(page.base)
             if self.itlb[slot] is page:

@@ -9,14 +9,15 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import faults
 from hyper.cpu import system as stops
-from hyper.cpu.block import text_of
+from hyper.cpu.block import NO_CODE, text_of
 from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
 from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
+from hyper.cpu.templates import runner
 
 PAGE = 0xfffff000
 M32 = 0xffffffff
-IN_CPU, AT_REST = 0, 1          # where `execute` left the state
+IN_CPU, AT_REST = 0, 1          # where `execute` and `runner.run` left the state
 STEP_MARGIN = 5000              # instructions before an exact limit from which single steps are made
 WARM = 400                      # entries from compiled code after which the transfers that lead to a page are compiled with it
 
@@ -29,11 +30,11 @@ driver = JitDriver(greens=['block'], reds=['cpu'], virtualizables=['cpu'], get_p
 
 
 @unroll_safe
-def run_operations(block, cpu, mode):
-    """Run a block; False if it wrote to its own page and must not go on (EIP is then right)."""
+def run_operations(block, cpu, mode, first):
+    """Run a block, from its operation number `first` on; False if it wrote to its own page and must not go on (EIP is then right)."""
     ops = block.ops
     page = block.page
-    i = 0
+    i = first
     while i < len(ops):
         cpu.index = i
         ops[i].execute(cpu, mode)
@@ -61,7 +62,7 @@ def execute(cpu, block):
         system = mode.system
         terminator = block.terminator
         try:
-            whole = run_operations(block, cpu, mode)
+            whole = run_operations(block, cpu, mode, 0)
         except Abort, abort:
             index = cpu.index
             cpu.eip = block.starts[index]
@@ -113,6 +114,14 @@ def execute(cpu, block):
             block = follow(block, page, address)
         if block.tail is not None:
             block = with_tail(block, system, mode, base)
+        if not we_are_jitted() and block.code != NO_CODE:
+            block.heat += 1
+            if block.heat > system.code.template_threshold:
+                outcome = runner.run(system, block)
+                if outcome is None:
+                    return runner.left(system)
+                block = outcome
+                backward = True
         if backward:
             driver.can_enter_jit(block=block, cpu=cpu)
 
@@ -275,7 +284,7 @@ def step(system):
     rf = system.eflags & RF
     debug.begin()
     try:
-        whole = run_operations(block, cpu, mode)
+        whole = run_operations(block, cpu, mode, 0)
     except Abort, abort:
         index = cpu.index
         cpu.eip = block.starts[index]

@@ -427,6 +427,12 @@ class MMU(object):
         if last != first and self.memory.contains(last, 1) and self.memory.has_code(last):
             code.before_store(last, size)
 
+    def enter(self, address, write, user):
+        """Enter the page of an address that is about to be accessed into the TLB, as that access would, unless it must be seen."""
+        physical = self.physical(address, WRITE if write else READ, user)
+        if not (write and self.memory.contains(physical, 1) and self.memory.has_code(physical)):
+            self._fill(address, physical, user, write)
+
     def prepare_write(self, address, size, user):
         """Raise what a write would raise; the machine-physical address if it is plain RAM in one page without code, else -1."""
         if len(self.system.debug.data):

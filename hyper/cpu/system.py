@@ -82,6 +82,7 @@ class System(object):
         self.tlb_limit = 0xffffffff
         self.modes = []
         self.mode = None
+        self.templates = None           # hyper.cpu.templates.runner.Templates, where the host has them
         self.code = CodeCache(self)
         self.mmu = MMU(self)
         self.debug = Debug(self)
@@ -221,6 +222,8 @@ class System(object):
                     write = self.limits[s]
         self.read_top[s] = read
         self.write_top[s] = write
+        if self.templates is not None:
+            self.templates.set_segment(s)
 
     def check_segment(self, segment, offset, size, write):
         """The linear address of an access that the quick comparison did not admit; raises #GP or #SS (SDM vol. 3, 5.3 to 5.5)."""

@@ -4,8 +4,10 @@ The eight operations of the first group have one class for each common form of 3
 A store may fault, so flags are set after it, or after `writable` has said that it will not.
 """
 from hyper.board import raw
-from hyper.cpu.flags import (CC_ADD, CC_SUB, CC_LOGIC, CC_INC, CC_DEC, CC_RESULT, CC_FLAGS, ZF, M32, mask, carry, set_flags, arithmetic)
-from hyper.cpu.operations.base import Operation
+from hyper.cpu.flags import (CC_ADD, CC_SUB, CC_LOGIC, CC_INC, CC_DEC, CC_RESULT, CC_FLAGS, ZF, M32, mask, signed, carry, set_flags, arithmetic)
+from hyper.cpu.operations.base import Operation, READS, WRITES, CHANGES, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register, Register8High
+from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8
 
 ADD, OR, ADC, SBB, AND, SUB, XOR, CMP = range(8)
 
@@ -63,6 +65,78 @@ def flags_of(cpu, kind, a, b, r, size):
         set_flags(cpu, CC_LOGIC, size, r, 0)
 
 
+def leaves(operand):
+    """LEAVES if an operand is in memory."""
+    return LEAVES if operand.is_memory else 0
+
+
+def effect_of(kind):
+    return WRITES | READS if kind == ADC or kind == SBB else WRITES
+
+
+def want_carry(c, kind):
+    """In a template, before the instruction."""
+    if kind == ADC or kind == SBB:
+        c.want_flags()
+
+
+def want_carry_at(c, kind):
+    """If the operand is memory that has been accessed."""
+    if kind == ADC or kind == SBB:
+        c.free_accumulator()
+        c.want_flags()
+
+
+def instruction_template(c, kind, target, source, size):
+    """One of the group, in its own form: of registers, memory and constants, but not of AH to BH."""
+    if not c.has_template(target) or not c.has_template(source):
+        return False
+    wide = int(size != 1)
+    if target.is_memory:
+        c.access(target, size, kind != CMP)
+        want_carry_at(c, kind)
+        if isinstance(source, Immediate):
+            c.at_operand(0x80 | wide, kind, size)
+            c.immediate(source.value, size)
+        else:
+            assert isinstance(source, Register)
+            c.at_operand(kind << 3 | wide, R8 + source.number, size)
+    else:
+        assert isinstance(target, Register)
+        if source.is_memory:
+            c.access(source, size, False)
+            want_carry_at(c, kind)
+            c.at_operand(kind << 3 | 2 | wide, R8 + target.number, size)
+        else:
+            want_carry(c, kind)
+            if isinstance(source, Immediate):
+                c.arithmetic_immediate(kind, R8 + target.number, signed(source.value, size), size)
+            else:
+                assert isinstance(source, Register)
+                c.arithmetic(kind, R8 + target.number, R8 + source.number, size)
+    c.have_flags()
+    return True
+
+
+def high_template(c, kind, target, source):
+    """With AH to BH: in the free registers."""
+    if target.is_memory or source.is_memory or kind == ADC or kind == SBB:
+        return False
+    assert isinstance(target, Register)
+    c.save_flags()
+    c.zero_extend(RAX, R8 + target.number, 2)
+    if isinstance(target, Register8High):
+        c.shift(5, RAX, 8)
+    c.move(RCX, c.read(source, 1))
+    c.arithmetic(kind, RAX, RCX, 1)
+    c.have_flags()
+    if kind != CMP:
+        c.move(RCX, RAX)
+        c.save_flags()
+        c.write_register(target, 1, RCX)
+    return True
+
+
 class Arithmetic(Operation):
     """Any operands. `kind` is one of ADD ... CMP."""
     _immutable_fields_ = ['kind', 'target', 'source', 'size']
@@ -90,6 +164,14 @@ class Arithmetic(Operation):
             r = value_of(cpu, kind, a, b, size)
             self.target.set(cpu, mode, r)
         flags_of(cpu, kind, a, b, r, size)
+
+    def effect(self):
+        return effect_of(self.kind) | leaves(self.target) | leaves(self.source)
+
+    def template(self, c):
+        if isinstance(self.target, Register8High) or isinstance(self.source, Register8High):
+            return high_template(c, self.kind, self.target, self.source)
+        return instruction_template(c, self.kind, self.target, self.source, self.size)
 
 
 class RegisterRegister(Operation):
@@ -135,13 +217,43 @@ def _make(kind):
             assert source >= 0
             perform(cpu, self.target, cpu.regs[source])
 
+        def effect(self):
+            return effect_of(kind)
+
+        def template(self, c):
+            want_carry(c, kind)
+            c.arithmetic(kind, R8 + self.target, R8 + self.source)
+            c.have_flags()
+            return True
+
     class OfImmediate(RegisterImmediate):
         def execute(self, cpu, mode):
             perform(cpu, self.target, self.value)
 
+        def effect(self):
+            return effect_of(kind)
+
+        def template(self, c):
+            want_carry(c, kind)
+            c.arithmetic_immediate(kind, R8 + self.target, signed(self.value, 4))
+            c.have_flags()
+            return True
+
     class OfMemory(RegisterMemory):
         def execute(self, cpu, mode):
             perform(cpu, self.target, self.source.get(cpu, mode))
+
+        def effect(self):
+            return effect_of(kind) | LEAVES
+
+        def template(self, c):
+            if not c.has_template(self.source):
+                return False
+            c.access(self.source, 4, False)
+            want_carry_at(c, kind)
+            c.at_operand(kind << 3 | 3, R8 + self.target, 4)
+            c.have_flags()
+            return True
 
     return OfRegister, OfImmediate, OfMemory
 
@@ -177,6 +289,36 @@ class Test(Operation):
     def execute(self, cpu, mode):
         set_flags(cpu, CC_LOGIC, self.size, self.target.get(cpu, mode) & self.source.get(cpu, mode), 0)
 
+    def effect(self):
+        return WRITES | leaves(self.target)
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        size = self.size
+        if target.is_memory:
+            if not c.has_template(target) or not c.has_template(source):
+                return False
+            c.access(target, size, False)
+            if isinstance(source, Immediate):
+                c.at_operand(0xf6 | int(size != 1), 0, size)
+                c.immediate(source.value, size)
+            else:
+                assert isinstance(source, Register)
+                c.at_operand(0x84 | int(size != 1), R8 + source.number, size)
+        elif isinstance(source, Register8High):
+            return False
+        else:
+            a = c.read(target, size)
+            if isinstance(source, Immediate):
+                c.registers(0xf6 | int(size != 1), 0, a, size)
+                c.immediate(source.value, size)
+            else:
+                assert isinstance(source, Register)
+                c.registers(0x84 | int(size != 1), R8 + source.number, a, size)
+        c.have_flags()
+        return True
+
 
 class TestRegister(Operation):
     """TEST of two 32-bit registers, most often the same."""
@@ -196,6 +338,14 @@ class TestRegister(Operation):
             r = cpu.regs[t] & cpu.regs[s]
         set_flags(cpu, CC_LOGIC, 4, r, 0)
 
+    def effect(self):
+        return WRITES
+
+    def template(self, c):
+        c.registers(0x85, R8 + self.source, R8 + self.target)
+        c.have_flags()
+        return True
+
 
 class IncrementRegister(Operation):
     """INC or DEC of a 32-bit register; `delta` is 1 or -1."""
@@ -211,6 +361,15 @@ class IncrementRegister(Operation):
         r = (cpu.regs[t] + self.delta) & M32
         set_flags(cpu, CC_INC if self.delta > 0 else CC_DEC, 4, r, carry(cpu))
         cpu.regs[t] = r
+
+    def effect(self):
+        return CHANGES
+
+    def template(self, c):
+        c.keep_flags()
+        c.registers(0xff, 0 if self.delta > 0 else 1, R8 + self.target)
+        c.have_flags()
+        return True
 
 
 class Unary(Operation):
@@ -239,6 +398,27 @@ class Unary(Operation):
         """Set the flags, given the operand's old value."""
         pass
 
+    def instruction(self, c, code, extension):
+        """The instruction of its template; `code` is that for bytes."""
+        target = self.target
+        if not c.has_template(target):
+            return False
+        code |= int(self.size != 1)
+        keeps = self.effect() & CHANGES != 0
+        if target.is_memory:
+            c.access(target, self.size, True)
+            if keeps and c.needed:
+                c.free_accumulator()
+            if keeps:
+                c.keep_flags()
+            c.at_operand(code, extension, self.size)
+        else:
+            assert isinstance(target, Register)
+            if keeps:
+                c.keep_flags()
+            c.registers(code, extension, R8 + target.number, self.size)
+        return True
+
 
 class Increment(Unary):
     pass
@@ -248,6 +428,15 @@ class Increment(Unary):
 
     def flags(self, cpu, v):
         set_flags(cpu, CC_INC, self.size, self.compute(v), carry(cpu))
+
+    def effect(self):
+        return CHANGES | leaves(self.target)
+
+    def template(self, c):
+        if not self.instruction(c, 0xfe, 0):
+            return False
+        c.have_flags()
+        return True
 
 
 class Decrement(Unary):
@@ -259,12 +448,27 @@ class Decrement(Unary):
     def flags(self, cpu, v):
         set_flags(cpu, CC_DEC, self.size, self.compute(v), carry(cpu))
 
+    def effect(self):
+        return CHANGES | leaves(self.target)
+
+    def template(self, c):
+        if not self.instruction(c, 0xfe, 1):
+            return False
+        c.have_flags()
+        return True
+
 
 class Not(Unary):
     pass
 
     def compute(self, v):
         return v ^ mask(self.size)
+
+    def effect(self):
+        return leaves(self.target)
+
+    def template(self, c):
+        return self.instruction(c, 0xf6, 2)
 
 
 class Negate(Unary):
@@ -275,6 +479,15 @@ class Negate(Unary):
 
     def flags(self, cpu, v):
         set_flags(cpu, CC_SUB, self.size, 0, v)
+
+    def effect(self):
+        return WRITES | leaves(self.target)
+
+    def template(self, c):
+        if not self.instruction(c, 0xf6, 3):
+            return False
+        c.have_flags()
+        return True
 
 
 class ExchangeAdd(Operation):
@@ -299,6 +512,19 @@ class ExchangeAdd(Operation):
             self.target.set(cpu, mode, r)
         set_flags(cpu, CC_ADD, self.size, a, b)
 
+    def effect(self):
+        return WRITES | leaves(self.target)
+
+    def template(self, c):
+        source = self.source
+        if not self.target.is_memory or not c.has_template(self.target) or not c.has_template(source):
+            return False
+        assert isinstance(source, Register)
+        c.access(self.target, self.size, True)
+        c.at_operand(0x0fc0 | int(self.size != 1), R8 + source.number, self.size)
+        c.have_flags()
+        return True
+
 
 class CompareExchange(Operation):
     """CMPXCHG; `accumulator` is AL, AX or EAX. Memory is written whether or not the comparison holds, as silicon does."""
@@ -320,6 +546,22 @@ class CompareExchange(Operation):
             self.target.set(cpu, mode, old)
             self.accumulator.set(cpu, mode, old)
         set_flags(cpu, CC_SUB, self.size, wanted, old)
+
+    def effect(self):
+        return WRITES | leaves(self.target)
+
+    def template(self, c):
+        source = self.source
+        if not self.target.is_memory or not c.has_template(self.target) or not c.has_template(source):
+            return False
+        assert isinstance(source, Register)
+        c.access(self.target, self.size, True)
+        c.free_accumulator()
+        c.move(RAX, R8)
+        c.at_operand(0x0fb0 | int(self.size != 1), R8 + source.number, self.size)
+        c.registers(0x88 | int(self.size != 1), RAX, R8, self.size)
+        c.have_flags()
+        return True
 
 
 class CompareExchange8Bytes(Operation):

@@ -8,6 +8,10 @@ from rpython.rlib.jit import dont_look_inside
 from hyper.cpu.faults import GuestFault, Breakpoint
 
 
+# what an operation does with the arithmetic flags, and whether it may end early, in a fault or because its template leaves it to the interpreter
+READS, WRITES, CHANGES, LEAVES = 1, 2, 4, 8
+
+
 class Operation(object):
     """An instruction in the middle of a block. It knows nothing of where it stands, so equal instructions can share one (`Mode.share`), but for
     some that do not."""
@@ -21,6 +25,16 @@ class Operation(object):
 
     def execute(self, cpu, mode):
         raise NotImplementedError
+
+    # -- for hyper.cpu.templates
+
+    def effect(self):
+        """READS, WRITES (all of the flags), CHANGES (some, or perhaps none), LEAVES."""
+        return READS | LEAVES
+
+    def template(self, c):
+        """Write the host's code for it with a Compiler; False, with nothing written, if there is none."""
+        return False
 
 
 class Terminator(Operation):
@@ -39,6 +53,15 @@ class Fall(Terminator):
 
     def execute(self, cpu, mode):
         cpu.eip = self.next
+
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        c.save_flags()
+        c.retire()
+        c.go_to(self.next)
+        return True
 
 
 class FallAndCheck(Fall):

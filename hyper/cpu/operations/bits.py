@@ -1,7 +1,9 @@
 """BT BTS BTR BTC, BSF, BSR (SDM vol. 2)."""
 from hyper.cpu import flags
 from hyper.cpu.flags import CC_FLAGS, CF, ZF, mask, signed, set_flags, arithmetic
-from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.base import Operation, READS, CHANGES, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.templates.assembler import RCX, RDX, R8
 from hyper.cpu.operations.arithmetic import load_ram, store_ram
 
 BT, BTS, BTR, BTC = range(4)
@@ -33,6 +35,36 @@ class BitTest(Operation):
         if self.kind != BT:
             self.target.set(cpu, mode, changed(self.kind, value, 1 << n))
         set_flags(cpu, CC_FLAGS, 4, (arithmetic(cpu) & ~CF) | ((value >> n) & 1), 0)
+
+    def effect(self):
+        if self.size != 4:
+            return READS | LEAVES
+        return CHANGES | (LEAVES if self.target.is_memory else 0)
+
+    def template(self, c):
+        target = self.target
+        number = self.number
+        if self.size != 4 or not c.has_template(target):
+            return False
+        if target.is_memory:
+            c.access(target, 4, self.kind != BT)
+            if c.needed:
+                c.free_accumulator()
+            c.keep_flags()
+            c.at_operand(0x0fba, 4 + self.kind, 4)
+            assert isinstance(number, Immediate)
+            c.byte(number.value & 31)
+        else:
+            assert isinstance(target, Register)
+            c.keep_flags()
+            if isinstance(number, Immediate):
+                c.registers(0x0fba, 4 + self.kind, R8 + target.number)
+                c.byte(number.value & 31)
+            else:
+                assert isinstance(number, Register)
+                c.registers(0x0fa3 | self.kind << 3, R8 + number.number, R8 + target.number)
+        c.have_flags()
+        return True
 
 
 class BitTestString(Operation):
@@ -79,6 +111,21 @@ class BitScan(Operation):
         else:
             self.target.set(cpu, mode, highest_bit(value & -value))
         set_flags(cpu, CC_FLAGS, 4, known, 0)
+
+    def effect(self):
+        if self.target.size != 4:
+            return READS | LEAVES
+        return CHANGES | (LEAVES if self.source.is_memory else 0)
+
+    def template(self, c):
+        target = self.target
+        if target.size != 4 or not c.has_template(self.source):
+            return False
+        assert isinstance(target, Register)
+        c.save_flags()
+        c.registers(0x0fbd if self.reverse else 0x0fbc, R8 + target.number, c.read(self.source, 4))
+        c.have_zero_flag()
+        return True
 
 
 def highest_bit(value):

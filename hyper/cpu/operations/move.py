@@ -1,7 +1,14 @@
 """MOV, MOVZX, MOVSX, LEA, XCHG, CMOVcc, SETcc, BSWAP, XLAT, CBW/CWDE, CWD/CDQ, LAHF, SAHF, SALC, NOP (SDM vol. 2)."""
 from hyper.cpu import flags
 from hyper.cpu.flags import CC_FLAGS, M32, mask, signed, set_flags, condition, arithmetic, carry, overflow
-from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.base import Operation, READS, CHANGES, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register, Register8High
+from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8
+
+
+def leaves(operand):
+    """LEAVES if an operand is in memory."""
+    return LEAVES if operand.is_memory else 0
 
 
 class Nop(Operation):
@@ -9,6 +16,12 @@ class Nop(Operation):
 
     def execute(self, cpu, mode):
         pass
+
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        return True
 
 
 class Move(Operation):
@@ -21,6 +34,44 @@ class Move(Operation):
 
     def execute(self, cpu, mode):
         self.target.set(cpu, mode, self.source.get(cpu, mode))
+
+    def effect(self):
+        return leaves(self.target) | leaves(self.source)
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        size = target.size
+        if target.is_memory:
+            if not c.has_template(target):
+                return False
+            c.access(target, size, True)
+            if isinstance(source, Immediate):
+                c.at_operand(0xc6 | int(size != 1), 0, size)
+                c.immediate(source.value, size)
+            else:
+                assert isinstance(source, Register)
+                register = R8 + source.number
+                if isinstance(source, Register8High):
+                    c.zero_extend(RCX, register, 2)
+                    c.shift(5, RCX, 8)
+                    register = RCX
+                c.at_operand(0x88 | int(size != 1), register, size)
+            return True
+        assert isinstance(target, Register)
+        if isinstance(target, Register8High):
+            if source.is_memory and not c.has_template(source):
+                return False
+            c.save_flags()
+            c.write_register(target, 1, c.read(source, 1))
+        elif source.is_memory:
+            if not c.has_template(source):
+                return False
+            c.access(source, size, False)
+            c.at_operand(0x8a | int(size != 1), R8 + target.number, size)
+        else:
+            c.write_register(target, size, c.read(source, size))
+        return True
 
 
 class MoveRegister(Operation):
@@ -37,6 +88,13 @@ class MoveRegister(Operation):
         assert t >= 0 and s >= 0
         cpu.regs[t] = cpu.regs[s]
 
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        c.move(R8 + self.target, R8 + self.source)
+        return True
+
 
 class MoveImmediate(Operation):
     """MOV of a constant to a 32-bit register."""
@@ -50,6 +108,13 @@ class MoveImmediate(Operation):
         t = self.target
         assert t >= 0
         cpu.regs[t] = self.value
+
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        c.move_immediate(R8 + self.target, self.value)
+        return True
 
 
 class Load(Operation):
@@ -65,6 +130,16 @@ class Load(Operation):
         assert t >= 0
         cpu.regs[t] = self.source.get(cpu, mode)
 
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if not c.has_template(self.source):
+            return False
+        c.access(self.source, 4, False)
+        c.at_operand(0x8b, R8 + self.target, 4)
+        return True
+
 
 class Store(Operation):
     """MOV of a 32-bit register to memory."""
@@ -79,9 +154,32 @@ class Store(Operation):
         assert s >= 0
         self.target.set(cpu, mode, cpu.regs[s])
 
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if not c.has_template(self.target):
+            return False
+        c.access(self.target, 4, True)
+        c.at_operand(0x89, R8 + self.source, 4)
+        return True
+
 
 class MoveZeroExtended(Move):
     """MOVZX: the operands have their own sizes."""
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        if target.size != 4 or (source.is_memory and not c.has_template(source)):
+            return False
+        assert isinstance(target, Register)
+        if source.is_memory:
+            c.access(source, source.size, False)
+            c.at_operand(0x0fb6 | int(source.size == 2), R8 + target.number, 4)
+        else:
+            c.move(R8 + target.number, c.read(source, source.size))
+        return True
 
 
 class MoveSignExtended(Operation):
@@ -96,6 +194,23 @@ class MoveSignExtended(Operation):
     def execute(self, cpu, mode):
         self.target.set(cpu, mode, signed(self.source.get(cpu, mode), self.source_size) & mask(self.size))
 
+    def effect(self):
+        return leaves(self.source)
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        if self.size != 4 or not c.has_template(source):
+            return False
+        assert isinstance(target, Register)
+        if source.is_memory:
+            c.access(source, self.source_size, False)
+            c.at_operand(0x0fbe | int(self.source_size == 2), R8 + target.number, 4)
+        else:
+            assert isinstance(source, Register)
+            c.sign_extend(R8 + target.number, R8 + source.number, self.source_size)
+        return True
+
 
 class LoadEffectiveAddress(Operation):
     _immutable_fields_ = ['target', 'source', 'size']
@@ -107,6 +222,17 @@ class LoadEffectiveAddress(Operation):
 
     def execute(self, cpu, mode):
         self.target.set(cpu, mode, self.source.offset(cpu) & mask(self.size))
+
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        target = self.target
+        if self.size != 4 or not c.has_template(self.source):
+            return False
+        assert isinstance(target, Register)
+        c.effective_address(R8 + target.number, self.source)
+        return True
 
 
 class Exchange(Operation):
@@ -124,6 +250,27 @@ class Exchange(Operation):
         self.target.set(cpu, mode, new)
         self.source.set(cpu, mode, old)
 
+    def effect(self):
+        return leaves(self.target)
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        size = target.size
+        if not c.has_template(target) or not c.has_template(source):
+            return False
+        assert isinstance(source, Register)
+        if target.is_memory:
+            c.access(target, size, True)
+            c.at_operand(0x8a | int(size != 1), RCX, size)
+            c.at_operand(0x88 | int(size != 1), R8 + source.number, size)
+        else:
+            assert isinstance(target, Register)
+            c.move(RCX, R8 + target.number)
+            c.registers(0x88 | int(size != 1), R8 + source.number, R8 + target.number, size)
+        c.registers(0x88 | int(size != 1), RCX, R8 + source.number, size)
+        return True
+
 
 class ConditionalMove(Operation):
     """CMOVcc: the source is read even if the condition fails."""
@@ -139,6 +286,19 @@ class ConditionalMove(Operation):
         if condition(cpu, self.code):
             self.target.set(cpu, mode, value)
 
+    def effect(self):
+        return READS | leaves(self.source)
+
+    def template(self, c):
+        target = self.target
+        if target.size != 4 or not c.has_template(self.source):
+            return False
+        assert isinstance(target, Register)
+        register = c.read(self.source, 4)
+        c.want_flags()
+        c.registers(0x0f40 | self.code, R8 + target.number, register)
+        return True
+
 
 class SetOnCondition(Operation):
     _immutable_fields_ = ['code', 'target']
@@ -149,6 +309,24 @@ class SetOnCondition(Operation):
 
     def execute(self, cpu, mode):
         self.target.set(cpu, mode, int(condition(cpu, self.code)))
+
+    def effect(self):
+        return READS | leaves(self.target)
+
+    def template(self, c):
+        target = self.target
+        if not c.has_template(target):
+            return False
+        if target.is_memory:
+            c.access(target, 1, True)
+            c.free_accumulator()
+            c.want_flags()
+            c.at_operand(0x0f90 | self.code, 0, 1)
+        else:
+            assert isinstance(target, Register)
+            c.want_flags()
+            c.set(self.code, R8 + target.number)
+        return True
 
 
 class ByteSwap(Operation):
@@ -165,6 +343,17 @@ class ByteSwap(Operation):
             return
         v = self.target.get(cpu, mode)
         self.target.set(cpu, mode, ((v & 0xff) << 24) | ((v & 0xff00) << 8) | ((v >> 8) & 0xff00) | (v >> 24))
+
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        target = self.target
+        if self.size != 4:
+            return False
+        assert isinstance(target, Register)
+        c.swap_bytes(R8 + target.number)
+        return True
 
 
 class Translate(Operation):
@@ -192,6 +381,16 @@ class ConvertAccumulator(Operation):
         else:
             cpu.regs[0] = (cpu.regs[0] & 0xffff0000) | (signed(cpu.regs[0], 1) & 0xffff)
 
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        if self.size == 4:
+            c.sign_extend(R8, R8, 2)
+        else:
+            c.registers(0x0fbe, R8, R8, 2)
+        return True
+
 
 class ConvertDouble(Operation):
     """CWD (size 2), CDQ (size 4)."""
@@ -205,6 +404,17 @@ class ConvertDouble(Operation):
             cpu.regs[2] = (cpu.regs[0] >> 31) * M32
         else:
             cpu.regs[2] = (cpu.regs[2] & 0xffff0000) | (((cpu.regs[0] >> 15) & 1) * 0xffff)
+
+    def effect(self):
+        return 0 if self.size == 4 else READS | LEAVES
+
+    def template(self, c):
+        if self.size != 4:
+            return False
+        c.move(RAX, R8)
+        c.byte(0x99)            # CDQ
+        c.move(R8 + 2, RDX)
+        return True
 
 
 class LoadFlags(Operation):
@@ -246,6 +456,21 @@ class Carry(Operation):
         else:
             known ^= flags.CF
         set_flags(cpu, CC_FLAGS, 4, known, 0)
+
+    def effect(self):
+        return CHANGES | (READS if self.action == 2 else 0)
+
+    def template(self, c):
+        c.keep_flags()
+        if self.action == 0:
+            c.byte(0xf8)
+        elif self.action == 1:
+            c.byte(0xf9)
+        else:
+            c.want_flags()
+            c.byte(0xf5)
+        c.have_flags()
+        return True
 
 
 class Direction(Operation):

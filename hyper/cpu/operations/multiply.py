@@ -4,7 +4,9 @@ from rpython.rlib.rarithmetic import r_uint, intmask
 
 from hyper.cpu.faults import GuestFault, DE
 from hyper.cpu.flags import CC_RESULT, M32, mask, signed, set_flags
-from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.base import Operation, READS, WRITES, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8, CMP, AE, BE, NE
 
 
 class SignedMultiply(Operation):
@@ -24,6 +26,27 @@ class SignedMultiply(Operation):
         lost = int(signed(r, size) != product)
         set_flags(cpu, CC_RESULT, size, r, lost | (lost << 1))
         self.target.set(cpu, mode, r)
+
+    def effect(self):
+        if self.size != 4:
+            return READS | LEAVES
+        return WRITES | (LEAVES if self.first.is_memory or self.second.is_memory else 0)
+
+    def template(self, c):
+        target = self.target
+        first = self.first
+        second = self.second
+        if self.size != 4 or not c.has_template(first) or not c.has_template(second):
+            return False
+        assert isinstance(target, Register)
+        to = R8 + target.number
+        if isinstance(second, Immediate):
+            c.registers(0x69, to, c.read(first, 4))
+            c.word(second.value)
+        else:
+            c.registers(0x0faf, to, c.read(second, 4))
+        c.have_result_flags(to, 4)
+        return True
 
 
 class Accumulator(Operation):
@@ -56,8 +79,32 @@ class Accumulator(Operation):
         return (cpu.regs[0] >> 8) & 0xff
 
 
+def pair_effect(operation):
+    if operation.size != 4:
+        return READS | LEAVES
+    return WRITES | (LEAVES if operation.source.is_memory else 0)
+
+
+def multiply_template(c, operation, extension):
+    if operation.size != 4 or not c.has_template(operation.source):
+        return False
+    factor = c.read(operation.source, 4)
+    c.move(RAX, R8)
+    c.registers(0xf7, extension, factor)
+    c.move(R8, RAX)
+    c.move(R8 + 2, RDX)
+    c.have_result_flags(R8, 4)
+    return True
+
+
 class Multiply(Accumulator):
     pass
+
+    def effect(self):
+        return pair_effect(self)
+
+    def template(self, c):
+        return multiply_template(c, self, 4)
 
     def execute(self, cpu, mode):
         size = self.size
@@ -72,6 +119,12 @@ class Multiply(Accumulator):
 
 class MultiplySigned(Accumulator):
     pass
+
+    def effect(self):
+        return pair_effect(self)
+
+    def template(self, c):
+        return multiply_template(c, self, 5)
 
     def execute(self, cpu, mode):
         size = self.size
@@ -112,6 +165,23 @@ class Divide(Accumulator):
         number = (high << (size * 8)) | low     # wraps where it exceeds 63 bits, and so does the product: the difference is right
         self.set_pair(cpu, quotient, (number - quotient * divisor) & mask(size))
 
+    def effect(self):
+        return LEAVES | (READS if self.size != 4 else 0)
+
+    def template(self, c):
+        if self.size != 4 or not c.has_template(self.source):
+            return False
+        c.save_flags()
+        divisor = c.read(self.source, 4)
+        c.arithmetic(CMP, R8 + 2, divisor)
+        c.leave_at(c.jump_if(AE))           # #DE
+        c.move(RAX, R8)
+        c.move(RDX, R8 + 2)
+        c.registers(0xf7, 6, divisor)
+        c.move(R8, RAX)
+        c.move(R8 + 2, RDX)
+        return True
+
 
 @dont_look_inside
 def divide_signed(number, divisor, bits):
@@ -143,3 +213,29 @@ class DivideSigned(Accumulator):
         number = intmask(r_uint(high) << (size * 8)) | low
         quotient = divide_signed(number, divisor, size * 8)
         self.set_pair(cpu, quotient & mask(size), (number - quotient * divisor) & mask(size))
+
+    def effect(self):
+        return LEAVES | (READS if self.size != 4 else 0)
+
+    def template(self, c):
+        if self.size != 4 or not c.has_template(self.source):
+            return False
+        c.save_flags()
+        c.registers(0x63, RCX, c.read(self.source, 4), 4, 1)        # MOVSXD
+        c.lea(RAX, RCX, -1, 0, 1)
+        c.arithmetic_immediate(CMP, RAX, 1)         # a divisor of 0 or -1
+        c.leave_at(c.jump_if(BE))
+        c.move(RAX, R8)
+        c.move(RDX, R8 + 2)
+        c.registers(0xc1, 4, RDX, 4, 1)             # SHL by 32
+        c.byte(32)
+        c.registers(0x09, RDX, RAX, 4, 1)           # OR
+        c.byte(0x48)                                # CQO
+        c.byte(0x99)
+        c.registers(0xf7, 7, RCX, 4, 1)
+        c.registers(0x63, RCX, RAX, 4, 1)
+        c.registers(0x39, RAX, RCX, 4, 1)           # CMP: whether the quotient has 32 bits
+        c.leave_at(c.jump_if(NE))
+        c.move(R8, RAX)
+        c.move(R8 + 2, RDX)
+        return True

@@ -12,6 +12,7 @@ M32 = 0xffffffff
 
 class Operand(object):
     is_memory = False
+    size = 0                # in bytes; an immediate has that of the instruction
 
     def get(self, cpu, mode):
         raise NotImplementedError
@@ -33,7 +34,7 @@ class Register(Operand):
 
 
 class Register32(Register):
-    pass
+    size = 4
 
     def get(self, cpu, mode):
         n = self.number
@@ -47,7 +48,7 @@ class Register32(Register):
 
 
 class Register16(Register):
-    pass
+    size = 2
 
     def get(self, cpu, mode):
         n = self.number
@@ -62,6 +63,7 @@ class Register16(Register):
 
 class Register8Low(Register):
     """AL CL DL BL."""
+    size = 1
 
     def get(self, cpu, mode):
         n = self.number
@@ -76,6 +78,7 @@ class Register8Low(Register):
 
 class Register8High(Register):
     """AH CH DH BH."""
+    size = 1
 
     def get(self, cpu, mode):
         n = self.number
@@ -166,7 +169,7 @@ class SegmentedMemory(Memory):
 
 
 class Flat32(FlatMemory):
-    pass
+    size = 4
 
     def get(self, cpu, mode):
         return mode.load32(self.offset(cpu), self.segment)
@@ -179,7 +182,7 @@ class Flat32(FlatMemory):
 
 
 class Flat16(FlatMemory):
-    pass
+    size = 2
 
     def get(self, cpu, mode):
         return mode.load16(self.offset(cpu), self.segment)
@@ -192,7 +195,7 @@ class Flat16(FlatMemory):
 
 
 class Flat8(FlatMemory):
-    pass
+    size = 1
 
     def get(self, cpu, mode):
         return mode.load8(self.offset(cpu), self.segment)
@@ -205,7 +208,7 @@ class Flat8(FlatMemory):
 
 
 class Segmented32(SegmentedMemory):
-    pass
+    size = 4
 
     def get(self, cpu, mode):
         return mode.load32(mode.read_address(self.segment, self.offset(cpu), 4), CHECKED)
@@ -218,7 +221,7 @@ class Segmented32(SegmentedMemory):
 
 
 class Segmented16(SegmentedMemory):
-    pass
+    size = 2
 
     def get(self, cpu, mode):
         return mode.load16(mode.read_address(self.segment, self.offset(cpu), 2), CHECKED)
@@ -231,7 +234,7 @@ class Segmented16(SegmentedMemory):
 
 
 class Segmented8(SegmentedMemory):
-    pass
+    size = 1
 
     def get(self, cpu, mode):
         return mode.load8(mode.read_address(self.segment, self.offset(cpu), 1), CHECKED)

@@ -4,7 +4,9 @@ Counts are masked to five bits; a count of zero changes nothing, not even flags,
 OF undefined (counts above one) it is computed as for a count of one on the last step, which is what silicon gives.
 """
 from hyper.cpu.flags import CC_FLAGS, CC_RESULT, CF, OF, mask, signed, set_flags, arithmetic, carry
-from hyper.cpu.operations.base import Operation
+from hyper.cpu.operations.base import Operation, READS, WRITES, CHANGES, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.templates.assembler import RCX, R8
 from hyper.cpu.operations.arithmetic import load_ram, store_ram
 
 ROL, ROR, RCL, RCR, SHL, SHR, SAL, SAR = range(8)
@@ -93,6 +95,59 @@ class Shift(Operation):
             known = arithmetic(cpu) & ~(CF | OF)
             set_flags(cpu, CC_FLAGS, 4, known | out | (over << 11), 0)
 
+    def effect(self):
+        count = self.count
+        effect = LEAVES if self.target.is_memory else 0
+        if isinstance(count, Immediate):
+            if count.value & 31 == 0:
+                return READS | LEAVES
+            if self.kind >= SHL:
+                return effect | WRITES
+        if self.kind == RCL or self.kind == RCR:
+            effect |= READS
+        return effect | CHANGES
+
+    def template(self, c):
+        target = self.target
+        count = self.count
+        size = self.size
+        kind = self.kind
+        fixed = isinstance(count, Immediate)
+        n = 0
+        if isinstance(count, Immediate):
+            n = count.value & 31
+            if n == 0:
+                return False
+        if not c.has_template(target) or kind == RCL or kind == RCR:
+            return False
+        whole = fixed and kind >= SHL       # of the flags
+        if target.is_memory:
+            if not fixed:
+                return False
+            c.access(target, size, True)
+            if not whole and c.needed:
+                c.free_accumulator()
+            if not whole:
+                c.keep_flags()
+            c.at_operand(0xc0 | int(size != 1), kind, size)
+            c.byte(n)
+        else:
+            assert isinstance(target, Register)
+            if not whole:
+                c.keep_flags()
+            if fixed:
+                c.shift(kind, R8 + target.number, n, size)
+            else:
+                c.move(RCX, R8 + 1)
+                c.registers(0xd2 | int(size != 1), kind, R8 + target.number, size)
+        if kind < SHL:
+            c.have_flags()
+        elif fixed:
+            c.have_flags_but_adjust()
+        else:
+            c.have_flags_of_count()
+        return True
+
 
 class DoubleShift(Operation):
     """SHLD (left), SHRD. With 16-bit operands and a count above 16 the manual says undefined; silicon shifts the concatenation
@@ -132,3 +187,32 @@ class DoubleShift(Operation):
             out = (a >> (n - 1)) & 1
         self.target.set(cpu, mode, r)
         set_flags(cpu, CC_RESULT, size, r, out | ((((r ^ a) >> (bits - 1)) & 1) << 1))
+
+    def effect(self):
+        count = self.count
+        if self.size != 4 or self.target.is_memory:
+            return READS | LEAVES
+        if isinstance(count, Immediate):
+            return WRITES if count.value & 31 else READS | LEAVES
+        return CHANGES
+
+    def template(self, c):
+        target = self.target
+        source = self.source
+        count = self.count
+        if self.size != 4 or target.is_memory:
+            return False
+        assert isinstance(target, Register) and isinstance(source, Register)
+        code = 0x0fa4 if self.left else 0x0fac
+        if isinstance(count, Immediate):
+            if count.value & 31 == 0:
+                return False
+            c.registers(code, R8 + source.number, R8 + target.number)
+            c.byte(count.value & 31)
+            c.have_flags_but_adjust()
+        else:
+            c.keep_flags()
+            c.move(RCX, R8 + 1)
+            c.registers(code | 1, R8 + source.number, R8 + target.number)
+            c.have_flags_of_count()
+        return True

@@ -4,7 +4,10 @@ from rpython.rlib.jit import unroll_safe
 from hyper.cpu import control
 from hyper.cpu.faults import Abort
 from hyper.cpu.mode import SS, M32
-from hyper.cpu.operations.base import Operation, SlowTerminator
+from hyper.cpu.operations.base import Operation, SlowTerminator, READS, LEAVES
+from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.templates import frame as F
+from hyper.cpu.templates.assembler import RCX, RBP, R8, STACK
 
 
 class Push(Operation):
@@ -16,6 +19,27 @@ class Push(Operation):
 
     def execute(self, cpu, mode):
         mode.push(cpu, self.source.get(cpu, mode), self.size)
+
+    def effect(self):
+        return LEAVES | (READS if self.size != 4 else 0)
+
+    def template(self, c):
+        source = self.source
+        if self.size != 4 or not c.has_template(source):
+            return False
+        if source.is_memory:
+            c.store(c.read(source, 4), RBP, F.TEMPORARY)
+        c.access_stack(-4, 4, True)
+        if isinstance(source, Immediate):
+            c.at_operand(0xc7, 0, 4)
+            c.immediate(source.value, 4)
+        elif isinstance(source, Register):
+            c.at_operand(0x89, R8 + source.number, 4)
+        else:
+            c.load(RCX, RBP, F.TEMPORARY)
+            c.at_operand(0x89, RCX, 4)
+        c.move_stack(-4)
+        return True
 
 
 class PushSegment(Operation):
@@ -51,6 +75,19 @@ class Pop(Operation):
                 raise
         else:
             self.target.set(cpu, mode, value)
+
+    def effect(self):
+        return LEAVES | (READS if self.size != 4 or self.target.is_memory else 0)
+
+    def template(self, c):
+        target = self.target
+        if self.size != 4 or target.is_memory:
+            return False
+        assert isinstance(target, Register)
+        c.access_stack(0, 4, False)
+        c.move_stack(4)
+        c.at_operand(0x8b, R8 + target.number, 4)
+        return True
 
 
 class PushAll(Operation):
@@ -182,3 +219,15 @@ class Leave(Operation):
             cpu.regs[5] = value
         else:
             cpu.regs[5] = (cpu.regs[5] & 0xffff0000) | value
+
+    def effect(self):
+        return LEAVES | (READS if self.size != 4 else 0)
+
+    def template(self, c):
+        if self.size != 4:
+            return False
+        c.save_flags()
+        c.access_at(R8 + 5, 0, 4, False)
+        c.lea(STACK, R8 + 5, -1, 0, 4)
+        c.at_operand(0x8b, R8 + 5, 4)
+        return True

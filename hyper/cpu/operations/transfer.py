@@ -1,7 +1,9 @@
 """Near transfers of control: Jcc, JMP, CALL, RET, LOOP, JCXZ (SDM vol. 2). One that would leave CS faults itself, before anything changes."""
 from hyper.cpu.faults import GuestFault, GP
 from hyper.cpu.flags import M32, zero, condition
-from hyper.cpu.operations.base import Terminator, Indirect
+from hyper.cpu.operations.base import Terminator, Indirect, READS, LEAVES
+from hyper.cpu.templates import frame
+from hyper.cpu.templates.assembler import RAX, RBP, R8, E, NE
 
 
 def check_target(mode, eip):
@@ -24,6 +26,23 @@ class Jump(Terminator):
         """Whether it will go to its target."""
         return True
 
+    def effect(self):
+        return 0
+
+    def template(self, c):
+        c.save_flags()
+        c.retire()
+        c.go_to(self.target)
+        return True
+
+    def fork(self, c, condition):
+        """The end of the template of a conditional jump."""
+        c.retire()
+        taken = c.jump_if(condition)
+        c.go_to(self.next)
+        c.land(taken)
+        c.go_to(self.target)
+
 
 class JumpConditional(Jump):
     _immutable_fields_ = ['code']
@@ -40,6 +59,14 @@ class JumpConditional(Jump):
 
     def taken(self, cpu):
         return condition(cpu, self.code)
+
+    def effect(self):
+        return READS
+
+    def template(self, c):
+        c.flags_for_jump()
+        self.fork(c, self.code)
+        return True
 
 
 class Loop(Jump):
@@ -63,6 +90,14 @@ class Loop(Jump):
     def taken(self, cpu):
         return (cpu.regs[1] - 1) & self.counter_mask != 0 and (self.kind == 2 or zero(cpu) == (self.kind == 1))
 
+    def template(self, c):
+        if self.kind != 2 or self.counter_mask != M32:
+            return False
+        c.save_flags()
+        c.registers(0xff, 1, R8 + 1)            # DEC
+        self.fork(c, NE)
+        return True
+
 
 class JumpCounterZero(Jump):
     """JCXZ, JECXZ."""
@@ -81,6 +116,14 @@ class JumpCounterZero(Jump):
     def taken(self, cpu):
         return cpu.regs[1] & self.counter_mask == 0
 
+    def template(self, c):
+        if self.counter_mask != M32:
+            return False
+        c.save_flags()
+        c.registers(0x85, R8 + 1, R8 + 1)       # TEST
+        self.fork(c, E)
+        return True
+
 
 class Call(Jump):
     _immutable_fields_ = ['size']
@@ -92,6 +135,17 @@ class Call(Jump):
     def execute(self, cpu, mode):
         mode.push(cpu, self.next, self.size)
         cpu.eip = self.target
+
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if self.size != 4:
+            return False
+        c.push_constant(self.next)
+        c.retire()
+        c.go_to(self.target)
+        return True
 
 
 class JumpBeyondLimit(Terminator):
@@ -120,6 +174,18 @@ class JumpIndirect(Indirect):
         check_target(mode, target)
         cpu.eip = target
 
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if self.target.size != 4 or not c.has_template(self.target):
+            return False
+        c.save_flags()
+        c.move(RAX, c.read(self.target, 4))
+        c.check_target(RAX)
+        c.go_to_register()
+        return True
+
 
 class CallIndirect(Indirect):
     _immutable_fields_ = ['target', 'size']
@@ -134,6 +200,21 @@ class CallIndirect(Indirect):
         check_target(mode, target)
         mode.push(cpu, self.next, self.size)
         cpu.eip = target
+
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if self.size != 4 or self.target.size != 4 or not c.has_template(self.target):
+            return False
+        c.save_flags()
+        c.move(RAX, c.read(self.target, 4))
+        c.check_target(RAX)
+        c.store(RAX, RBP, frame.TEMPORARY)
+        c.push_constant(self.next)
+        c.load(RAX, RBP, frame.TEMPORARY)
+        c.go_to_register()
+        return True
 
 
 class Return(Indirect):
@@ -150,3 +231,16 @@ class Return(Indirect):
         check_target(mode, target)
         cpu.eip = target
         mode.move_stack(cpu, self.size + self.release)
+
+    def effect(self):
+        return LEAVES
+
+    def template(self, c):
+        if self.size != 4:
+            return False
+        c.access_stack(0, 4, False)
+        c.at_operand(0x8b, RAX, 4)
+        c.check_target(RAX)
+        c.move_stack(4 + self.release)
+        c.go_to_register()
+        return True

@@ -1,0 +1,30 @@
+"""Where templates keep what they share with the engine: raw storage, one frame a processor, in RBP while they run.
+
+FLAGS: byte 0 is OF, byte 1 the other arithmetic flags as LAHF gives them. KEY and the cache: see `templates.cache_key`.
+"""
+REGISTERS = 0           # eight of 4 bytes
+FLAGS = 32
+EIP = 36
+ICOUNT = 40
+DEADLINE = 48
+TLB = 56                # address of the bank of the mode
+RAM = 64                # address of machine memory
+KEY = 72
+FILL = 80               # address of the function that fills the TLB
+SYSTEM = 88             # number of the processor
+BLOCK = 96              # number of the block that was left last
+INDEX = 100             # the operation at which it was left
+LINK = 104              # the jump by which it was left, if that can lead on from now on, else 0
+TEMPORARY = 112
+SAVED = 128             # caller-saved registers, around a call of FILL
+SEGMENTS = 192          # for each of ES to GS: base, highest offset to read, to write
+SEGMENT_SIZE = 24
+BASE, READ_TOP, WRITE_TOP = 0, 8, 16
+CACHE = 384             # where the code of blocks is: pairs of KEY | linear address, and host address
+CACHE_ENTRIES = 4096
+SIZE = CACHE + 16 * CACHE_ENTRIES
+
+
+def cache_slot(address):
+    """Where the cache keeps the block at a linear address."""
+    return CACHE + 16 * ((address ^ address >> 12) & (CACHE_ENTRIES - 1))

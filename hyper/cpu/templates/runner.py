@@ -1,0 +1,280 @@
+"""Runs template code: compiles blocks that have been interpreted a few times, enters their code, and does what that leaves to be done.
+
+Between the interpreter, which is slow, and the JIT's traces, which take long to make. Blocks of one page are linked by jumps; every other transfer
+looks for its target in a cache (`frame.CACHE`), by linear address and `KEY`: the mode, and a generation that changes whenever a translation for
+fetching may. `run` does what `engine.execute` does behind a block, in the same order, so events are taken at the same instruction whatever runs it.
+Only the translated program has template code, and only on x86-64.
+"""
+from rpython.rlib import rmmap
+from rpython.rlib.jit import hint
+from rpython.rlib.objectmodel import we_are_translated
+from rpython.rtyper.annlowlevel import llhelper
+from rpython.rtyper.lltypesystem import lltype, rffi
+
+from hyper.board import raw
+from hyper.cpu import flags
+from hyper.cpu import system as stops
+from hyper.cpu.block import NO_CODE, NOT_YET
+from hyper.cpu.faults import Abort
+from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
+from hyper.cpu.templates import frame
+from hyper.cpu.templates.compiler import Compiler, LEFT_AT
+
+M32 = 0xffffffff
+PAGE = 0xfffff000
+CODE_SIZE = 32 << 20
+LONGEST_BLOCK = 64 << 10        # bytes of template code: more than any takes
+MODES = 64                      # numbers of modes in a KEY
+GENERATIONS = 1 << 24
+
+ENTRY = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed], lltype.Signed))
+FILL = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed))
+
+
+class Processors(object):
+    """Those with template code, by number: what `fill` is told."""
+
+    def __init__(self):
+        self.systems = []
+
+    def add(self, system):
+        for number in range(len(self.systems)):
+            if self.systems[number] is None:
+                self.systems[number] = system
+                return number
+        self.systems.append(system)
+        return len(self.systems) - 1
+
+
+processors = Processors()
+
+
+def fill(number, address, what):
+    """Called by template code that has missed the TLB: 1 if it holds the page now and nothing else has changed. what: size | writes << 4."""
+    system = processors.systems[number]
+    mode = system.mode
+    size = what & 15
+    write = what >> 4
+    generation = system.code.generation
+    if len(system.debug.data) != 0 or (address & 0xfff) + size > 0x1000:
+        return 0
+    try:
+        system.mmu.enter(address, write != 0, mode.user)
+    except Abort:
+        return 0        # the interpreter will meet it again
+    if system.code.generation != generation:
+        return 0
+    return int(raw.load64(mode.tlb, ((address >> 7) & TLB_INDEX) + (WRITE_TAG if write else READ_TAG)) == address & PAGE)
+
+
+class Templates(object):
+    """The template code of one processor."""
+
+    def __init__(self, system):
+        self.system = system
+        self.code = rffi.cast(rffi.CCHARP, rmmap.alloc(CODE_SIZE))
+        self.base = rffi.cast(lltype.Signed, self.code)
+        self.compiler = Compiler(self.code, self.base)
+        self.entry = rffi.cast(ENTRY, self.base + self.compiler.enter)
+        self.frame = raw.allocate(frame.SIZE)
+        self.frame_address = rffi.cast(lltype.Signed, self.frame)
+        self.blocks = []                # by number; those whose page has been dropped too, until all is written anew
+        self.times = 0                  # that all has been forgotten
+        self.mode = None
+        self.mode_number = 0
+        self.modes = []
+        self.generation = -1
+        self.key = 0
+        self.left = 0                   # where `run` left the state
+        self.number = processors.add(system)
+        raw.store64(self.frame, frame.SYSTEM, self.number)
+        raw.store64(self.frame, frame.FILL, rffi.cast(lltype.Signed, llhelper(FILL, fill)))
+        raw.store64(self.frame, frame.RAM, rffi.cast(lltype.Signed, system.memory.storage))
+        for segment in range(6):
+            self.set_segment(segment)
+
+    def set_segment(self, segment):
+        """A segment register has changed."""
+        at = frame.SEGMENTS + frame.SEGMENT_SIZE * segment
+        system = self.system
+        raw.store64(self.frame, at + frame.BASE, system.base[segment])
+        raw.store64(self.frame, at + frame.READ_TOP, system.read_top[segment])
+        raw.store64(self.frame, at + frame.WRITE_TOP, system.write_top[segment])
+
+
+    def start_again(self):
+        """The storage is full: forget all code."""
+        for block in self.blocks:
+            if block.code > 0:
+                block.code = NOT_YET
+                block.heat = 0
+        self.blocks = []
+        self.times += 1
+        self.compiler.at = self.compiler.common_end
+        self.forget_cache()
+
+    def forget_cache(self):
+        raw.fill(self.frame, frame.CACHE, 0, 16 * frame.CACHE_ENTRIES)
+
+    def compile(self, block):
+        mode = block.page.mode
+        block.code = NO_CODE
+        if not (mode.flat and mode.code32 and mode.stack32 and mode.protected and mode.cs_base == 0) or mode.aligned or mode.vm86:
+            return
+        if block.tail is not None or block.page.code is None or block.end > M32:
+            return
+        if self.compiler.at > CODE_SIZE - LONGEST_BLOCK:
+            self.start_again()
+        position = self.compiler.compile(block, len(self.blocks))
+        if position > 0:
+            block.code = position
+            self.blocks.append(block)
+
+    def set_mode(self, mode):
+        """The mode and the generation that code is entered in."""
+        generation = self.system.code.generation
+        if mode is self.mode and generation == self.generation:
+            return
+        if mode is not self.mode:
+            self.mode = mode
+            self.mode_number = self.number_of(mode)
+            raw.store64(self.frame, frame.TLB, rffi.cast(lltype.Signed, mode.tlb))
+        if generation // GENERATIONS != self.generation // GENERATIONS:
+            self.forget_cache()
+        self.generation = generation
+        self.key = ((generation % GENERATIONS + 1) * MODES + self.mode_number) << 32
+        raw.store64(self.frame, frame.KEY, self.key)
+
+    def number_of(self, mode):
+        for k in range(len(self.modes)):
+            if self.modes[k] is mode:
+                return k
+        if len(self.modes) == MODES:
+            self.modes = []
+            self.forget_cache()
+        self.modes.append(mode)
+        return len(self.modes) - 1
+
+    def enter(self, cpu, block):
+        """Run code from a block on; gives why it was left."""
+        system = self.system
+        self.set_mode(block.page.mode)
+        f = self.frame
+        for n in range(8):
+            raw.store32(f, frame.REGISTERS + 4 * n, cpu.regs[n])
+        known = flags.arithmetic(cpu)
+        raw.store16(f, frame.FLAGS, (known & 0xd5) << 8 | known >> 11)
+        raw.store64(f, frame.ICOUNT, cpu.icount)
+        raw.store64(f, frame.DEADLINE, system.deadline)
+        why = self.entry(self.frame_address, self.base + block.code)
+        for n in range(8):
+            cpu.regs[n] = raw.load32(f, frame.REGISTERS + 4 * n)
+        known = raw.load16(f, frame.FLAGS)
+        flags.set_flags(cpu, flags.CC_FLAGS, 4, (known >> 8) & 0xd5 | (known & 1) << 11, 0)
+        cpu.icount = raw.load64(f, frame.ICOUNT)
+        return why
+
+    def last_block(self):
+        return self.blocks[raw.load32(self.frame, frame.BLOCK)]
+
+    def remember(self, link, address, block):
+        """The way that code was left by leads to a block's code from now on."""
+        if link != 0:
+            self.compiler.link(link, block.code)
+        else:
+            slot = frame.cache_slot(address)
+            raw.store64(self.frame, slot, self.key | address)
+            raw.store64(self.frame, slot + 8, self.base + block.code)
+
+
+class Settings(object):
+    threshold = 8               # how often a block is interpreted before it gets template code; OFF: it never does
+
+
+OFF = -1
+settings = Settings()
+
+
+def create(system):
+    """Give a processor template code, where there is any."""
+    if we_are_translated() and settings.threshold != OFF:
+        system.templates = Templates(system)
+        system.code.template_threshold = settings.threshold
+
+
+def close(system):
+    templates = system.templates
+    if templates is not None:
+        system.templates = None
+        processors.systems[templates.number] = None
+        raw.free(templates.frame)
+        rmmap.free(templates.code, CODE_SIZE)
+
+
+def left(system):
+    """Where the state is after `run` has given None: what `engine.execute` returns."""
+    return system.templates.left
+
+
+def run(system, block):
+    """Run from a block on, which is warm. Gives the block that the interpreter must go on with, or None if `engine.execute` must return `left`."""
+    from hyper.cpu import engine
+    templates = system.templates
+    cpu = hint(system.cpu, access_directly=True)
+    while True:
+        if block.code <= 0:
+            if block.code == NO_CODE or block.heat <= system.code.template_threshold:
+                return block
+            templates.compile(block)
+            if block.code <= 0:
+                return block
+        why = templates.enter(cpu, block)
+        block = templates.last_block()
+        page = block.page
+        mode = page.mode
+        terminator = block.terminator
+        link = 0
+        inside = why != LEFT_AT
+        if inside:
+            cpu.eip = raw.load32(templates.frame, frame.EIP)
+            link = raw.load32(templates.frame, frame.LINK)
+        else:
+            try:
+                whole = engine.run_operations(block, cpu, mode, raw.load32(templates.frame, frame.INDEX))
+            except Abort, abort:
+                index = cpu.index
+                cpu.eip = block.starts[index]
+                cpu.save(system)
+                engine.take_abort(system, abort, block, index)
+                templates.left = engine.AT_REST
+                return None
+            if not whole:
+                templates.left = engine.IN_CPU
+                return None
+        eip = cpu.eip
+        if cpu.icount >= system.deadline and engine.looks(block, page, eip):
+            cpu.save(system)
+            system.service_events()
+            templates.left = engine.AT_REST
+            return None
+        if terminator.far:
+            if system.stop != stops.STOP_NONE:
+                cpu.save(system)
+                templates.left = engine.AT_REST
+                return None
+            mode = system.mode
+        address = (eip + mode.cs_base) & M32
+        base = address & PAGE
+        if terminator.far or base != page.base or not page.valid:
+            page = system.code.page(mode, base)
+        block = engine.follow(block, page, address)
+        if block.tail is not None:
+            return engine.with_tail(block, system, mode, base)
+        if block.code != NO_CODE:
+            block.heat += 1
+            times = templates.times
+            if block.code == NOT_YET and block.heat > system.code.template_threshold:
+                templates.compile(block)
+            if block.code > 0 and inside and templates.times == times:
+                templates.set_mode(mode)
+                templates.remember(link, address, block)
