@@ -13,7 +13,7 @@ PIP := -m pip --disable-pip-version-check install --quiet --no-warn-script-locat
 GUESTS := build/guests
 VERSION := $(shell sed -n "s/^__version__ = '\(.*\)'/\1/p" guestkit/__init__.py)
 ENGINE_SOURCES := $(shell find hyper toolchain -name '*.py' -o -name '*.ini' -o -name '*.[ch]') translate.py
-ENGINES := untranslated,O2,jit,jit-eager
+ENGINES := untranslated,O2,templates,jit,jit-eager
 TESTS := hyper translator corpus guestkit
 DIST := hyper-$(VERSION)-linux-x86_64
 

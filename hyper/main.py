@@ -6,7 +6,6 @@ from rpython.rlib.jit import set_user_param
 
 from hyper import console, host, options
 from hyper.cpu import models
-from hyper.cpu.templates import runner
 from hyper.errors import UserError
 from hyper.final_state import final_state
 from hyper.session import Session, Sinks
@@ -33,7 +32,6 @@ def run(words):
     """Runs what the words ask for; returns the exit status."""
     chosen = options.parse(words)
     set_jit(chosen.jit)
-    set_templates(chosen.templates)
     world = console.HostWorld()
     several = len(chosen.domains) > 1 or chosen.domains[0].copies > 1
     session = Session(chosen, world, TerminalSinks(world, several))
@@ -60,20 +58,6 @@ def set_jit(parameters):
             set_user_param(None, parameters)
         except ValueError:
             raise UserError("--jit %s: not understood; write it like threshold=200,trace_eagerness=50, or off" % parameters)
-
-
-def set_templates(word):
-    if word == 'off':
-        runner.settings.threshold = runner.OFF
-    elif word != '':
-        number = -1
-        try:
-            number = int(word)
-        except ValueError:
-            pass
-        if number < 0:
-            raise UserError("--templates %s: not a number; give how often a block is interpreted first, or off" % word)
-        runner.settings.threshold = number
 
 
 def report(session, chosen):

@@ -50,6 +50,7 @@ TIME_UNITS = [('ns', 1), ('us', 1000), ('ms', 1000000), ('s', 1000000000)]
 MOST_TIME = 1000000000          # of the number before the unit
 MOST_DISKS = 16
 MOST_IDE_DISKS = 4
+TEMPLATES, NO_TEMPLATES = 8, -1         # interpretations of a block before it gets template code; it never does
 
 HELP = """hyper runs operating systems: on a bare PC, or as domains under its hypervisor.
 
@@ -208,7 +209,7 @@ class Options(object):
         self.report_file = ''
         self.final_state = ''
         self.jit = ''
-        self.templates = ''
+        self.templates = TEMPLATES
         self.expect = ''                # '' when not given
         self.realtime = False
         self.symbols = ''
@@ -336,6 +337,13 @@ def parse_time(option, text):
     if unit == 0 or value < 0 or value > MOST_TIME:
         raise UserError("%s %s: not a time; write it like 500us, 20ms or 1s" % (option, text))
     return value * unit
+
+
+def parse_templates(option, text):
+    """How often a block is interpreted before it gets template code; NO_TEMPLATES for off."""
+    if text == 'off':
+        return NO_TEMPLATES
+    return parse_number(option, text)
 
 
 def parse_choice(option, text, choices):
@@ -551,7 +559,7 @@ class Parser(object):
         elif word == '--final-state':
             options.final_state = self.value(word)
         elif word == '--templates':
-            options.templates = self.value(word)
+            options.templates = parse_templates(word, self.value(word))
         elif word == '--jit':
             options.jit = self.value(word)
         elif word == '--expect':

@@ -11,11 +11,13 @@ from hyper.board.fittings import Fittings, Wire
 from hyper.board.machine import Machine
 from hyper.config import DomainConfig
 from hyper.cpu import models
+from hyper.cpu.templates import runner
 from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
-from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, PARA, PS2, ROUND_ROBIN, SEABIOS, TAP, parse, parse_policy, parse_scheduling
+from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, NO_TEMPLATES, PARA, PS2, ROUND_ROBIN, SEABIOS, TAP, parse, parse_policy, \
+    parse_scheduling
 from hyper.registers import SystemRegisters, dump
 from hyper.vmm.hypervisor import Consoles, Hypervisor
 from hyper.vmm.inspect import DomainRegisters, state_text
@@ -203,6 +205,8 @@ class Session(object):
                 self.machine.add_firmware(config.image.data, config.video_rom)
             else:
                 self.machine.load(detect.load(config.image, config.boot_request(model)))
+        if self.options.templates != NO_TEMPLATES:
+            runner.create(self.machine.system, self.options.templates)
         if self.expectation is not None:
             self.expectation.machine = self.machine
 

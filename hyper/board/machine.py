@@ -260,7 +260,6 @@ class Machine(object):
     def __init__(self, memory_size, model, world):
         self.memory = Memory(memory_size)
         self.system = System(self.memory, model)
-        runner.create(self.system)
         attach(self.system)
         self.bus = Bus()
         self.clock = Clock(MachineTime(self.system))

@@ -41,7 +41,8 @@ class Block(object):
         self.followed_by = None
         self.followed_too = None
         self.code = NOT_YET
-        self.heat = 0                       # how often it was interpreted
+        self.heat = 0                       # how often it was interpreted, all of it or, if it has code, the rest
+        self.traced = False                 # it has no code, since the JIT is to compile it
 
 
 class CodePage(object):

@@ -121,7 +121,7 @@ def execute(cpu, block):
                 if outcome is None:
                     return runner.left(system)
                 block = outcome
-                backward = True
+                backward = block.traced
         if backward:
             driver.can_enter_jit(block=block, cpu=cpu)
 

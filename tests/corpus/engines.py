@@ -1,4 +1,5 @@
-"""The ways to run one guest: untranslated in a Python process, translated without the JIT, and with it, lazy and eager."""
+"""The ways to run one guest: untranslated in a Python process; translated without the JIT, interpreted and by template code alone; and with the JIT, as
+it is and with traces made of everything at once."""
 
 import json
 import os
@@ -6,13 +7,15 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-UNTRANSLATED, O2, JIT, EAGER = 'untranslated', 'O2', 'jit', 'jit-eager'
-ENGINES = [UNTRANSLATED, O2, JIT, EAGER]
+UNTRANSLATED, O2, TEMPLATES, JIT, EAGER = 'untranslated', 'O2', 'templates', 'jit', 'jit-eager'
+ENGINES = [UNTRANSLATED, O2, TEMPLATES, JIT, EAGER]
 TIMEOUT = 60
 NATIVE = {O2: os.environ.get('HYPER_O2', os.path.join(ROOT, 'build', 'hyper-O2')),
           JIT: os.environ.get('HYPER_JIT', os.path.join(ROOT, 'bin', 'hyper'))}
+NATIVE[TEMPLATES] = NATIVE[O2]
 NATIVE[EAGER] = NATIVE[JIT]
-EAGER_JIT = 'threshold=2,function_threshold=2,trace_eagerness=2'
+OPTIONS = {UNTRANSLATED: [], O2: ['--templates', 'off'], TEMPLATES: ['--templates', '0'], JIT: [],
+           EAGER: ['--templates', 'off', '--jit', 'threshold=2,function_threshold=2,trace_eagerness=2']}
 
 
 def command(engine):
@@ -29,9 +32,7 @@ def present(engine):
 def run(engine, image, words, state):
     """Runs a guest; returns its complete final state (read from the file `state`), with its console's output."""
     environment = dict(os.environ, PYTHONPATH=ROOT)
-    words = command(engine) + ['run', image] + words + ['--report', 'none', '--timeout', '%d' % TIMEOUT, '--final-state', state]
-    if engine == EAGER:
-        words += ['--jit', EAGER_JIT]
+    words = command(engine) + ['run', image] + words + ['--report', 'none', '--timeout', '%d' % TIMEOUT, '--final-state', state] + OPTIONS[engine]
     child = subprocess.Popen(words, env=environment, stdin=open(os.devnull), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = child.communicate()
     assert os.path.exists(state), '%s left no final state; it ended with status %d: %s' % (' '.join(words), child.returncode, errors)

@@ -161,12 +161,12 @@ def recording():
             names[operation] = entry_of(d)
         return operation
 
-    def run_operations(block, cpu, mode):
+    def run_operations(block, cpu, mode, first):
         if block in blocks:
-            return originals[2](block, cpu, mode)
+            return originals[2](block, cpu, mode, first)
         done = 0
         try:
-            whole = originals[2](block, cpu, mode)
+            whole = originals[2](block, cpu, mode, first)
             done = len(block.ops) if whole else block.starts.index(cpu.eip)
             if whole:
                 executed.add(names.get(block.terminator))

@@ -21,6 +21,7 @@ class Operation(object):
     indirect = False        # its target is not known when it is decoded
     counts = 1              # instructions retired
     shared = True           # may be one object for equal bytes at different places: see Mode.share
+    computes = False        # has no template, but the JIT does well with it: see runner.give_to_jit
     enables_interrupts = False      # STI: the block ends after the next instruction, and events are checked there
 
     def execute(self, cpu, mode):

@@ -75,6 +75,7 @@ def wait(system):
 
 class X87Operation(Operation):
     """An instruction that leaves its address and opcode in FIP, FCS and FOP. `pointers`: opcode and address as they lie in the image."""
+    computes = True
     _immutable_fields_ = ['instruction', 'function', 'pointers']
     shared = False
 

@@ -143,11 +143,22 @@ class Compiler(Assembler):
         if not whole:
             if index == 0:
                 self.at = start
+                block.traced = count > 0 and ops[0].computes
                 return 0
             self.save_flags()
             self.leave_at(self.jump())
         self.write_exits()
         return start
+
+    def close(self, block, number):
+        """Make the code of a block leave at once, at its first operation."""
+        out = self.at
+        self.number = number
+        self.write_exit(Exit(0, 0, 0, False))
+        end = self.at
+        self.at = block.code
+        self.jump_to(out)
+        self.at = end
 
     def write_exits(self):
         for miss in self.misses:

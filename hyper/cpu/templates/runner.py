@@ -7,6 +7,7 @@ Only the translated program has template code, and only on x86-64.
 """
 from rpython.rlib import rmmap
 from rpython.rlib.jit import hint
+from rpython.rlib.nonconst import NonConstant
 from rpython.rlib.objectmodel import we_are_translated
 from rpython.rtyper.annlowlevel import llhelper
 from rpython.rtyper.lltypesystem import lltype, rffi
@@ -26,6 +27,7 @@ CODE_SIZE = 32 << 20
 LONGEST_BLOCK = 64 << 10        # bytes of template code: more than any takes
 MODES = 64                      # numbers of modes in a KEY
 GENERATIONS = 1 << 24
+REPEATED = 500          # times that a block leaves an operation which the JIT does well with
 
 ENTRY = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed], lltype.Signed))
 FILL = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed))
@@ -72,7 +74,7 @@ class Templates(object):
 
     def __init__(self, system):
         self.system = system
-        self.code = rffi.cast(rffi.CCHARP, rmmap.alloc(CODE_SIZE))
+        self.code = rffi.cast(rffi.CCHARP, rmmap.alloc(NonConstant(CODE_SIZE)))
         self.base = rffi.cast(lltype.Signed, self.code)
         self.compiler = Compiler(self.code, self.base)
         self.entry = rffi.cast(ENTRY, self.base + self.compiler.enter)
@@ -129,6 +131,13 @@ class Templates(object):
         if position > 0:
             block.code = position
             self.blocks.append(block)
+
+    def give_to_jit(self, block):
+        """The code of a block, which has left the same operation to the interpreter again and again, is given up."""
+        if self.compiler.at <= CODE_SIZE - LONGEST_BLOCK:
+            self.compiler.close(block, raw.load32(self.frame, frame.BLOCK))
+            block.code = NO_CODE
+            block.traced = True
 
     def set_mode(self, mode):
         """The mode and the generation that code is entered in."""
@@ -187,19 +196,11 @@ class Templates(object):
             raw.store64(self.frame, slot + 8, self.base + block.code)
 
 
-class Settings(object):
-    threshold = 8               # how often a block is interpreted before it gets template code; OFF: it never does
-
-
-OFF = -1
-settings = Settings()
-
-
-def create(system):
-    """Give a processor template code, where there is any."""
-    if we_are_translated() and settings.threshold != OFF:
+def create(system, threshold):
+    """Give a processor template code, where there is any, for blocks that have been interpreted more than `threshold` times."""
+    if we_are_translated():
         system.templates = Templates(system)
-        system.code.template_threshold = settings.threshold
+        system.code.template_threshold = threshold
 
 
 def close(system):
@@ -208,7 +209,7 @@ def close(system):
         system.templates = None
         processors.systems[templates.number] = None
         raw.free(templates.frame)
-        rmmap.free(templates.code, CODE_SIZE)
+        rmmap.free(templates.code, NonConstant(CODE_SIZE))      # NonConstant: so does the JIT, with other sizes
 
 
 def left(system):
@@ -238,9 +239,16 @@ def run(system, block):
         if inside:
             cpu.eip = raw.load32(templates.frame, frame.EIP)
             link = raw.load32(templates.frame, frame.LINK)
+        elif block.code == NO_CODE:
+            return block
         else:
+            index = raw.load32(templates.frame, frame.INDEX)
+            if index < len(block.ops) and block.ops[index].computes:
+                block.heat += 1
+                if block.heat > REPEATED:
+                    templates.give_to_jit(block)
             try:
-                whole = engine.run_operations(block, cpu, mode, raw.load32(templates.frame, frame.INDEX))
+                whole = engine.run_operations(block, cpu, mode, index)
             except Abort, abort:
                 index = cpu.index
                 cpu.eip = block.starts[index]

@@ -8,6 +8,7 @@ from hyper.cpu.operations.sse.state import check, note
 
 class Compute(Operation):
     """The result is in an XMM register."""
+    computes = True
     _immutable_fields_ = ['entry', 'to', 'source', 'immediate']
 
     def __init__(self, entry, to, source, immediate):

@@ -21,6 +21,7 @@ def logic(kind, a, b):
 
 class Halves(Operation):
     """Of two XMM registers, at offsets of the image."""
+    computes = True
     _immutable_fields_ = ['to', 'at']
 
     def __init__(self, to, at):

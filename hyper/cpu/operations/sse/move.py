@@ -7,6 +7,7 @@ from hyper.cpu.operations.sse.state import check
 
 class Load(Operation):
     """To an XMM register. `to` may be the offset of its upper half; `clears`: the bytes above become zero."""
+    computes = True
     _immutable_fields_ = ['entry', 'to', 'source']
 
     def __init__(self, entry, to, source):
@@ -39,6 +40,7 @@ class Load(Operation):
 
 class LoadMMX(Operation):
     """To an MMX register."""
+    computes = True
     _immutable_fields_ = ['entry', 'to', 'source']
 
     def __init__(self, entry, to, source):
@@ -62,6 +64,7 @@ class LoadMMX(Operation):
 
 class Store(Operation):
     """From a register to memory."""
+    computes = True
     _immutable_fields_ = ['entry', 'target', 'at']
 
     def __init__(self, entry, target, at):
@@ -86,6 +89,7 @@ class Store(Operation):
 
 class StoreGeneral(Operation):
     """MOVD to a general register."""
+    computes = True
     _immutable_fields_ = ['entry', 'number', 'at']
 
     def __init__(self, entry, number, at):
@@ -105,6 +109,7 @@ class StoreGeneral(Operation):
 
 class StoreFromGeneral(Operation):
     """MOVNTI."""
+    computes = True
     _immutable_fields_ = ['target', 'number']
 
     def __init__(self, target, number):

@@ -49,6 +49,7 @@ def value_of(kind, a, b):
 
 class Arithmetic(Operation):
     """`size` is that of the numbers."""
+    computes = True
     _immutable_fields_ = ['number', 'to', 'source', 'size']
 
     def __init__(self, number, to, source, size):
