@@ -5,6 +5,8 @@ looks for its target in a cache (`frame.CACHE`), by linear address and `KEY`: th
 fetching may. `run` does what `engine.execute` does behind a block, in the same order, so events are taken at the same instruction whatever runs it.
 Only the translated program has template code, and only on x86-64.
 """
+import platform
+
 from rpython.rlib import rmmap
 from rpython.rlib.jit import hint
 from rpython.rlib.nonconst import NonConstant
@@ -21,6 +23,7 @@ from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
 from hyper.cpu.templates import frame
 from hyper.cpu.templates.compiler import Compiler, LEFT_AT
 
+AVAILABLE = platform.machine() in ('x86_64', 'AMD64')    # on the host that translates, which is the one that runs
 M32 = 0xffffffff
 PAGE = 0xfffff000
 CODE_SIZE = 32 << 20
@@ -198,7 +201,7 @@ class Templates(object):
 
 def create(system, threshold):
     """Give a processor template code, where there is any, for blocks that have been interpreted more than `threshold` times."""
-    if we_are_translated():
+    if AVAILABLE and we_are_translated():
         system.templates = Templates(system)
         system.code.template_threshold = threshold
 
