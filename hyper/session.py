@@ -3,6 +3,8 @@
 import os
 import time
 
+from rpython.rlib.objectmodel import we_are_translated
+
 from hyper import network, report, symbols, tap
 from hyper.board import atapi
 from hyper.board.disk import Drive, NO_DRIVES, SECTOR, open_disk
@@ -205,7 +207,7 @@ class Session(object):
                 self.machine.add_firmware(config.image.data, config.video_rom)
             else:
                 self.machine.load(detect.load(config.image, config.boot_request(model)))
-        if self.options.templates != NO_TEMPLATES:
+        if self.options.templates != NO_TEMPLATES and we_are_translated():
             runner.create(self.machine.system, self.options.templates)
         if self.expectation is not None:
             self.expectation.machine = self.machine

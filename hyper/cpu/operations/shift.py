@@ -200,7 +200,8 @@ class DoubleShift(Operation):
         target = self.target
         source = self.source
         count = self.count
-        if self.size != 4 or target.is_memory:
+        one = isinstance(count, Immediate) and count.value & 31 == 1
+        if self.size != 4 or target.is_memory or (c.needed and not one):    # processors differ in OF of other counts
             return False
         assert isinstance(target, Register) and isinstance(source, Register)
         code = 0x0fa4 if self.left else 0x0fac

@@ -45,10 +45,9 @@ class Exit(object):
 
 class Compiler(Assembler):
 
-    def __init__(self, storage, base):
-        """storage: executable, its address being `base`."""
+    def __init__(self, storage):
+        """storage: executable."""
         Assembler.__init__(self, storage)
-        self.base = base
         self.misses = []
         self.exits = []
         self.number = 0

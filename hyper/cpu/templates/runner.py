@@ -3,16 +3,9 @@
 Between the interpreter, which is slow, and the JIT's traces, which take long to make. Blocks of one page are linked by jumps; every other transfer
 looks for its target in a cache (`frame.CACHE`), by linear address and `KEY`: the mode, and a generation that changes whenever a translation for
 fetching may. `run` does what `engine.execute` does behind a block, in the same order, so events are taken at the same instruction whatever runs it.
-Only the translated program has template code, and only on x86-64.
+Untranslated this works too, but is not how a session runs: it is for tests, and to see what code does.
 """
-import platform
-
-from rpython.rlib import rmmap
 from rpython.rlib.jit import hint
-from rpython.rlib.nonconst import NonConstant
-from rpython.rlib.objectmodel import we_are_translated
-from rpython.rtyper.annlowlevel import llhelper
-from rpython.rtyper.lltypesystem import lltype, rffi
 
 from hyper.board import raw
 from hyper.cpu import flags
@@ -20,10 +13,9 @@ from hyper.cpu import system as stops
 from hyper.cpu.block import NO_CODE, NOT_YET
 from hyper.cpu.faults import Abort
 from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
-from hyper.cpu.templates import frame
+from hyper.cpu.templates import frame, host
 from hyper.cpu.templates.compiler import Compiler, LEFT_AT
 
-AVAILABLE = platform.machine() in ('x86_64', 'AMD64')    # on the host that translates, which is the one that runs
 M32 = 0xffffffff
 PAGE = 0xfffff000
 CODE_SIZE = 32 << 20
@@ -31,9 +23,6 @@ LONGEST_BLOCK = 64 << 10        # bytes of template code: more than any takes
 MODES = 64                      # numbers of modes in a KEY
 GENERATIONS = 1 << 24
 REPEATED = 500          # times that a block leaves an operation which the JIT does well with
-
-ENTRY = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed], lltype.Signed))
-FILL = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed))
 
 
 class Processors(object):
@@ -77,12 +66,12 @@ class Templates(object):
 
     def __init__(self, system):
         self.system = system
-        self.code = rffi.cast(rffi.CCHARP, rmmap.alloc(NonConstant(CODE_SIZE)))
-        self.base = rffi.cast(lltype.Signed, self.code)
-        self.compiler = Compiler(self.code, self.base)
-        self.entry = rffi.cast(ENTRY, self.base + self.compiler.enter)
+        self.code = host.allocate(CODE_SIZE)
+        self.base = host.address_of(self.code)
+        self.compiler = Compiler(self.code)
+        self.entry = self.base + self.compiler.enter
         self.frame = raw.allocate(frame.SIZE)
-        self.frame_address = rffi.cast(lltype.Signed, self.frame)
+        self.frame_address = host.address_of(self.frame)
         self.blocks = []                # by number; those whose page has been dropped too, until all is written anew
         self.times = 0                  # that all has been forgotten
         self.mode = None
@@ -93,8 +82,8 @@ class Templates(object):
         self.left = 0                   # where `run` left the state
         self.number = processors.add(system)
         raw.store64(self.frame, frame.SYSTEM, self.number)
-        raw.store64(self.frame, frame.FILL, rffi.cast(lltype.Signed, llhelper(FILL, fill)))
-        raw.store64(self.frame, frame.RAM, rffi.cast(lltype.Signed, system.memory.storage))
+        raw.store64(self.frame, frame.FILL, host.address_of_fill(fill))
+        raw.store64(self.frame, frame.RAM, host.address_of(system.memory.storage))
         for segment in range(6):
             self.set_segment(segment)
 
@@ -150,7 +139,7 @@ class Templates(object):
         if mode is not self.mode:
             self.mode = mode
             self.mode_number = self.number_of(mode)
-            raw.store64(self.frame, frame.TLB, rffi.cast(lltype.Signed, mode.tlb))
+            raw.store64(self.frame, frame.TLB, host.address_of(mode.tlb))
         if generation // GENERATIONS != self.generation // GENERATIONS:
             self.forget_cache()
         self.generation = generation
@@ -178,7 +167,7 @@ class Templates(object):
         raw.store16(f, frame.FLAGS, (known & 0xd5) << 8 | known >> 11)
         raw.store64(f, frame.ICOUNT, cpu.icount)
         raw.store64(f, frame.DEADLINE, system.deadline)
-        why = self.entry(self.frame_address, self.base + block.code)
+        why = host.call(self.entry, self.frame_address, self.base + block.code)
         for n in range(8):
             cpu.regs[n] = raw.load32(f, frame.REGISTERS + 4 * n)
         known = raw.load16(f, frame.FLAGS)
@@ -201,7 +190,7 @@ class Templates(object):
 
 def create(system, threshold):
     """Give a processor template code, where there is any, for blocks that have been interpreted more than `threshold` times."""
-    if AVAILABLE and we_are_translated():
+    if host.AVAILABLE:
         system.templates = Templates(system)
         system.code.template_threshold = threshold
 
@@ -212,7 +201,7 @@ def close(system):
         system.templates = None
         processors.systems[templates.number] = None
         raw.free(templates.frame)
-        rmmap.free(templates.code, NonConstant(CODE_SIZE))      # NonConstant: so does the JIT, with other sizes
+        host.free(templates.code, CODE_SIZE)
 
 
 def left(system):

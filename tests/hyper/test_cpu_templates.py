@@ -1,0 +1,319 @@
+"""Template code does what the interpreter does: each guest runs with and without it, and must end in the same state."""
+import platform
+
+import pytest
+
+from cpu_parts import CODE, DATA, Guest, INNER_STACK, STACK
+from hyper.cpu.templates import runner
+
+pytestmark = pytest.mark.skipif(platform.machine() != 'x86_64', reason='template code is for x86-64')
+
+PAGES = 0x40            # of memory that are compared
+TIMES = 4               # that each body runs: the first interpreted, the others by its template
+
+# Straight code, run with several values in EAX, ECX, EDX and EBX; DATA(%ebp) is memory.
+BODIES = {
+    'arithmetic': 'add %ecx, %eax; adc $5, %edx; sbb %eax, %ebx; sub $0x12345, %eax; xor %edx, %ecx; cmp %eax, %edx; setl %al',
+    'arithmetic of bytes and words': 'add %cl, %al; adc %dl, %bl; sub $3, %cx; xor %bx, %dx; or $0x1234, %ax; and $0x7f, %dl; cmp %al, %dl; seta %cl',
+    'high bytes': 'add %ah, %bl; sub %ch, %dh; mov %al, %bh; mov %dh, %cl; cmp $3, %ah; movzbl %bh, %eax; and $0x3f, %ch; test %dh, %dh; setnz %dl',
+    'arithmetic with memory': 'add %eax, (%ebp); adc 4(%ebp), %ecx; sbb $7, 8(%ebp); cmp %edx, (%ebp); sbbb $1, 3(%ebp); xorw %dx, 6(%ebp); setb %al',
+    'increment and decrement': 'add %ecx, %eax; inc %eax; dec %edx; incl (%ebp); decb 5(%ebp); adc $0, %ebx; neg %ecx; notl 4(%ebp); negw 8(%ebp)',
+    'flags kept by INC': 'cmp %eax, %ecx; inc %edx; setb %bl; lahf',
+    'shifts': 'shl $3, %eax; shr $1, %ecx; sar $7, %edx; rol $5, %ebx; ror $1, %ax; shlb $2, %dl; pushf; pop %esi; shrl $3, (%ebp); rolw $4, 4(%ebp)',
+    'a shift leaves AF clear': 'shl $3, %eax; lahf; mov %eax, %edi; shr $9, %edx; pushf; pop %esi',
+    'shifts by CL': 'shl %cl, %eax; sar %cl, %edx; rol %cl, %ebx; pushf; pop %esi; mov $0, %cl; cmp %eax, %edx; shr %cl, %ebx; lahf; shl %cl, %edx',
+    'double shifts': 'shld $5, %eax, %edx; setc %bl; shrd $9, %ecx, %eax; shld %cl, %ebx, %edx; pushf; pop %esi; shrd %cl, %edx, %ebx',
+    'rotations through the carry': 'add %eax, %ecx; rcl $3, %edx; rcr %ebx; rcl %cl, %eax',
+    'multiplication': 'imul %ecx, %eax; pushf; pop %esi; mul %edx; pushf; pop %edi; imul $-77, %ebx, %ecx; seto %al; imul (%ebp), %edx; imull 4(%ebp)',
+    'division': 'or $0x100, %ecx; xor %edx, %edx; stc; div %ecx; setc %bl; mov %ebx, %eax; cdq; idiv %ecx; sbb %esi, %esi',
+    'bits': 'bt $5, %eax; setc %bl; bts %ecx, %edx; btr $9, %ecx; btcl $3, (%ebp); sbb %edi, %edi; bsf %eax, %ecx; setz %bl; bsr (%ebp), %esi; pushf; pop %edi',
+    'bits far away': 'and $0xfff, %ecx; bts %ecx, (%ebp); bt %ecx, (%ebp); adc $0, %edx',
+    'moves': 'mov %eax, (%ebp); mov %cl, 5(%ebp); mov %dx, 6(%ebp); movzbl 5(%ebp), %esi; movswl 6(%ebp), %edi; movsbl %dl, %ecx; movzwl %ax, %edx; '
+             'movl $0x12345678, 8(%ebp); movb $7, 12(%ebp); movw $99, 14(%ebp); mov %ch, 16(%ebp); mov 8(%ebp), %bx; mov 9(%ebp), %bh; mov $3, %ah',
+    'addresses': 'and $0xff, %eax; and $0xff, %ecx; lea 7(%eax, %ecx, 4), %edx; lea (,%ecx, 8), %ebx; lea -1(%ebp), %esi; mov 3(%ebp, %eax), %edi; '
+                 'mov %edi, (%ebp, %ecx, 2); mov (%ebp), %eax; mov %ds:(%ebp, %ecx), %ecx',
+    'exchanges': 'xchg %eax, %ecx; xchg %dl, %bl; xchg %edx, (%ebp); xchg %cl, 4(%ebp); xadd %ebx, 8(%ebp); xadd %al, 3(%ebp); cmpxchg %ecx, (%ebp); '
+                 'setz %dl; mov (%ebp), %eax; cmpxchg %ecx, (%ebp); setz %dh; lock cmpxchg %bl, 7(%ebp); bswap %edx; cwtl; cltd; cbtw',
+    'conditions': 'cmp %ecx, %eax; cmovl %edx, %ebx; cmovae (%ebp), %esi; setle 4(%ebp); sete %cl; setp %dl; test %eax, %eax; cmovs %edx, %eax; cmc; adc $1, %ebx; '
+                  'stc; sbb $1, %edx; clc; adc %eax, %eax; test $0x80, %cl; setnz %al; testl $5, (%ebp); setz %ah',
+    'the stack': 'push %eax; push $-5; pushl (%ebp); push %esp; pop %edi; pop %ecx; pop %edx; pop %ebx; enter $16, $0; mov %eax, -4(%ebp); leave; pusha; popa',
+    'the stack pointer': 'push %%eax; pop %%esp; mov $%d, %%esp; lea -8(%%esp), %%edx; add $-16, %%esp; mov %%eax, 4(%%esp); add $16, %%esp' % (STACK - 64),
+    'other segments': 'mov %eax, %fs:(%ebp); mov %gs:4(%ebp), %ecx; add %cl, %es:(%ebp); addl $3, %cs:(%ebp)',
+    'accesses over the end of a page': 'mov %eax, 4094(%ebp); mov 4093(%ebp), %ecx; add %ecx, 4095(%ebp); movzwl 4095(%ebp), %edx; pushl 4094(%ebp); pop %ebx',
+    'transfers': 'call 1f; jmp 2f; 1: add %eax, %ecx; jc 3f; dec %edx; 3: ret; 2: mov $4f, %esi; jmp *%esi; nop; 4: call *5f; jmp 6f; 5: .long 7f; 7: ret $4; 6: sub $4, %esp; '
+                 'and $7, %ecx; inc %ecx; 8: add %ecx, %edx; loop 8b; jecxz 9f; hlt; 9: xor %ebx, %edx',
+    'strings': 'mov %ebp, %esi; lea 64(%ebp), %edi; mov $9, %ecx; rep movsb; mov $5, %ecx; rep stosl; lea 64(%ebp), %edi; mov %ebp, %esi; mov $20, %ecx; repe cmpsb; '
+               'lodsl; movsw; scasb',
+    'system instructions': 'pushf; cli; pop %esi; mov %cr0, %edi; rdtsc; mov %ds, %bx; mov %ebx, %ds; cpuid',
+    'x87': 'fildl (%ebp); fadd %st(0), %st(0); fistpl 4(%ebp); mov 4(%ebp), %eax; fnstsw %ax',
+    'SSE': 'movd %eax, %xmm0; paddd %xmm0, %xmm0; movd %xmm0, %ecx; movdqu (%ebp), %xmm1; pxor %xmm0, %xmm1; movdqu %xmm1, 16(%ebp)',
+}
+LITTLE_CODE = ['other segments', 'system instructions', 'SSE', 'x87']
+VALUES = [(0, 0, 0, 0), (1, 2, 3, 4), (0x7fffffff, 1, 0x80000000, 0xffffffff), (0xffffffff, 0xffffffff, 1, 0x12345678),
+          (0xdeadbeef, 0x1f, 0xcafe1234, 0x80008080), (0x80000000, 33, 0xffff, 0xff00ff0f)]
+
+
+def state(guest):
+    system = guest.system
+    return (system.regs[:], system.eip, system.eflags, system.icount, system.idle, system.cr2, system.cpl, [hash(guest.memory.read_bytes(page << 12, 4096))
+            for page in range(PAGES)])
+
+
+def compare(prepare, limit=20000, templates=0):
+    """Runs what `prepare` makes with template code and without, with stops in between; gives both guests, and how many blocks had code."""
+    guests = []
+    compiled = 0
+    for with_templates in (False, True):
+        guest = prepare()
+        if with_templates:
+            runner.create(guest.system, templates)
+        guest.event_at_end = guest.run(limit)
+        if with_templates:
+            compiled = len(guest.system.templates.blocks)
+            runner.close(guest.system)
+        guests.append(guest)
+    assert state(guests[1]) == state(guests[0]), guests[0].event_at_end
+    assert repr(guests[1].event_at_end) == repr(guests[0].event_at_end)
+    return guests[0], compiled
+
+
+def loop_of(body, values):
+    eax, ecx, edx, ebx = values
+    return '''
+        movl $%d, counter
+    again:
+        mov $%d, %%ebp; mov $0x%x, %%eax; mov $0x%x, %%ecx; mov $0x%x, %%edx; mov $0x%x, %%ebx
+        add $0x%x, %%ecx
+        jmp body
+        .balign 64
+    body:
+        %s
+        jmp over
+    over:
+        movl $%d, %%ebp
+        decl counter
+        jnz again
+        hlt
+        .org 0x1800
+    counter: .long 0
+    ''' % (TIMES, DATA, eax, ecx, edx, ebx, ebx, body, DATA)
+
+
+@pytest.mark.parametrize('name', sorted(BODIES))
+def test_a_template_ends_in_the_interpreters_state(name):
+    for values in VALUES:
+        for ring in (0, 3):
+            if ring == 3 and name == 'system instructions':
+                continue
+
+            def prepare():
+                guest = Guest(loop_of(BODIES[name], values), 0)
+                guest.memory.write_bytes(DATA, ''.join([chr((k * 37 + 11) & 255) for k in range(8192)]))
+                guest.enable_paging()
+                guest.system.cr4 |= 0x600       # OSFXSR, OSXMMEXCPT
+                guest.set_ring(ring)
+                return guest
+
+            guest, compiled = compare(prepare)
+            assert compiled > (0 if name in LITTLE_CODE else 2), guest.event_at_end
+
+
+@pytest.mark.parametrize('access', ['mov (%esi), %eax', 'mov %eax, (%esi)', 'add %eax, (%esi)', 'add (%esi), %ecx', 'push (%esi)', 'cmp %al, 2(%esi)', 'movzbl (%esi), %eax',
+                                    'sbb $5, (%esi)', 'incl (%esi)', 'xchg %eax, (%esi)', 'cmovc (%esi), %ecx', 'setc (%esi)', 'call *(%esi)', 'btsl $3, (%esi)',
+                                    'shll $2, (%esi)', 'imul (%esi), %eax', 'mov %esi, %esp; push %eax', 'mov %esi, %esp; ret', 'mov %esi, %esp; call 1f; 1:',
+                                    'mov %fs:(%esi), %eax', 'divl (%esi)', 'mov -2(%esi), %eax', 'mov %eax, -1(%esi)'])
+@pytest.mark.parametrize('rights', [0, 5])
+def test_a_fault_in_a_template_finds_the_state_before_the_instruction(access, rights):
+    """The same code first with a page that is there, then with one that is not, or is read-only (in ring 3). CF is set before."""
+    def prepare():
+        guest = Guest('''
+            mov $0x40000, %%esi
+        again:
+            mov $0xffffffff, %%eax; mov $7, %%ecx; mov $0, %%edx
+            incl 0x1c000
+            cmpl $6, 0x1c000
+            jae 6f
+            cmpl $3, 0x18000
+            jae 2f
+            incl 0x18000
+            mov $%d, %%esp
+            mov $3f, %%ebx; mov %%ebx, 0x40000; mov %%ebx, 0x40002
+            push $3f; push $3f
+            jmp 5f
+        2:  mov $0x41000, %%esi; mov $%d, %%esp
+        5:  add $1, %%eax
+            jmp 4f
+        4:  lea 1(%%ecx), %%ecx
+            %s
+            sbb %%edi, %%edi
+        3:  jmp again
+        6:  hlt
+        ''' % (STACK, STACK, access), 0)
+        guest.enable_paging(7)
+        guest.map(0x41000, 0x41000, rights)
+        guest.memory.write32(0x41000, 0x11111111)
+        guest.set_ring(3)
+        return guest
+
+    guest, compiled = compare(prepare, 3000)
+    assert compiled > 2, guest.event_at_end
+    if rights == 0:
+        assert guest.event_at_end.vector == 14
+
+
+def test_division_by_zero_in_a_template_faults_with_the_flags_before_it():
+    for divide in ('div %ecx', 'idiv %ecx'):
+        guest, _ = compare(lambda: Guest('''
+            mov $5, %%ecx
+        again:
+            mov $100, %%eax; mov $0, %%edx; stc
+            jmp 1f
+        1:  %s
+            dec %%ecx
+            jmp again
+        ''' % divide))
+        assert guest.event_at_end.vector == 0
+
+
+def test_a_quotient_that_is_too_large_faults_in_a_template():
+    for divide in ('div %ecx', 'idiv %ecx'):
+        guest, _ = compare(lambda: Guest('''
+            mov $0, %%edi
+        again:
+            mov $100, %%eax; mov %%edi, %%edx; mov $3, %%ecx
+            jmp 1f
+        1:  %s
+            inc %%edi
+            jmp again
+        ''' % divide))
+        assert guest.event_at_end.vector == 0
+
+
+def test_code_that_is_overwritten_is_not_run_any_more():
+    guest, _ = compare(lambda: Guest('''
+        mov $6, %ecx
+    again:
+        call function
+        add %eax, %edx
+        incb function + 1
+        dec %ecx
+        jnz again
+        hlt
+        .balign 4096
+    function:
+        mov $1, %eax
+        ret
+    '''))
+    assert guest.system.regs[2] == 1 + 2 + 3 + 4 + 5 + 6
+
+
+def test_a_template_that_overwrites_what_follows_in_itself_runs_the_new_bytes():
+    guest, _ = compare(lambda: Guest('''
+        mov $6, %ecx
+    again:
+        mov %cl, 1f + 1
+    1:  mov $0, %al
+        add %al, %dl
+        dec %ecx
+        jnz again
+        hlt
+    '''))
+    assert guest.system.regs[2] == 6 + 5 + 4 + 3 + 2 + 1
+
+
+def test_a_page_of_code_that_is_mapped_elsewhere_is_looked_up_again():
+    """By INVLPG and by a write to CR3, with a call from another page each time."""
+    def prepare():
+        guest = Guest('''
+            mov $8, %ecx
+        again:
+            mov $0x50000, %esi
+            call *%esi
+            call 0x50000
+            add %eax, %edx
+            xorl $0x1000, 0x9000 + 0x50 * 4
+            test $1, %ecx
+            jz 1f
+            invlpg 0x50000
+            jmp 2f
+        1:  mov %cr3, %eax
+            mov %eax, %cr3
+        2:  loop again
+            hlt
+        ''')
+        guest.enable_paging()
+        guest.write('mov $1, %eax; ret', 0x50000)
+        guest.write('mov $100, %eax; ret', 0x51000)
+        return guest
+
+    guest, compiled = compare(prepare)
+    assert guest.system.regs[2] == 404
+    assert compiled > 3
+
+
+def test_interrupts_come_between_the_same_instructions():
+    """Single instructions of time decide: a loop is left at each of many limits."""
+    source = '''
+    again:
+        add $1, %eax
+        cmp $1000, %eax
+        jb 1f
+        nop
+    1:  test $3, %al
+        jnz again
+        inc %ecx
+        jmp again
+    '''
+    for limit in list(range(100, 140)) + [7000, 12345]:
+        states = []
+        for templates in (False, True):
+            guest = Guest(source)
+            if templates:
+                runner.create(guest.system, 0)
+            guest.step(limit)
+            states.append(state(guest))
+            if templates:
+                runner.close(guest.system)
+        assert states[0] == states[1]
+
+
+def test_code_is_written_anew_when_its_storage_is_full():
+    def prepare():
+        guest = Guest('''
+            mov $3, %ecx
+        again:
+            ''' + '\n'.join(['jmp 1f; 1: add $%d, %%eax' % k for k in range(40)]) + '''
+            dec %ecx
+            jnz again
+            hlt
+        ''')
+        return guest
+
+    size = runner.CODE_SIZE
+    runner.CODE_SIZE = runner.LONGEST_BLOCK + 2000
+    try:
+        compare(prepare)
+    finally:
+        runner.CODE_SIZE = size
+
+
+def test_a_block_that_leaves_computing_operations_again_and_again_is_given_to_the_jit():
+    def prepare():
+        return Guest('''
+            mov $600, %ecx
+        again:
+            lea 1(%eax), %eax
+            movd %eax, %xmm0
+            paddd %xmm0, %xmm1
+            dec %ecx
+            jnz again
+            movd %xmm1, %edx
+            hlt
+        ''')
+
+    guest = prepare()
+    guest.system.cr4 |= 0x600
+    runner.create(guest.system, 0)
+    guest.run()
+    assert [block for block in guest.system.templates.blocks if block.traced]
+    assert guest.system.regs[2] == 600 * 601 // 2
