@@ -3,10 +3,15 @@ import platform
 
 import pytest
 
-from cpu_parts import CODE, DATA, Guest, INNER_STACK, STACK
+from cpu_parts import DATA, Guest, STACK
 from hyper.cpu.templates import runner
 
 pytestmark = pytest.mark.skipif(platform.machine() != 'x86_64', reason='template code is for x86-64')
+
+@pytest.fixture(autouse=True)
+def little_storage(monkeypatch):
+    monkeypatch.setattr(runner, 'CODE_SIZE', 1 << 18)
+
 
 PAGES = 0x40            # of memory that are compared
 TIMES = 4               # that each body runs: the first interpreted, the others by its template
@@ -24,9 +29,11 @@ BODIES = {
     'shifts by CL': 'shl %cl, %eax; sar %cl, %edx; rol %cl, %ebx; pushf; pop %esi; mov $0, %cl; cmp %eax, %edx; shr %cl, %ebx; lahf; shl %cl, %edx',
     'double shifts': 'shld $5, %eax, %edx; setc %bl; shrd $9, %ecx, %eax; shld %cl, %ebx, %edx; pushf; pop %esi; shrd %cl, %edx, %ebx',
     'rotations through the carry': 'add %eax, %ecx; rcl $3, %edx; rcr %ebx; rcl %cl, %eax',
-    'multiplication': 'imul %ecx, %eax; pushf; pop %esi; mul %edx; pushf; pop %edi; imul $-77, %ebx, %ecx; seto %al; imul (%ebp), %edx; imull 4(%ebp)',
+    'multiplication': 'imul %ecx, %eax; pushf; pop %esi; mul %edx; pushf; pop %edi; imul $-77, %ebx, %ecx; seto %al; imul (%ebp), %edx; '
+                      'imull 4(%ebp)',
     'division': 'or $0x100, %ecx; xor %edx, %edx; stc; div %ecx; setc %bl; mov %ebx, %eax; cdq; idiv %ecx; sbb %esi, %esi',
-    'bits': 'bt $5, %eax; setc %bl; bts %ecx, %edx; btr $9, %ecx; btcl $3, (%ebp); sbb %edi, %edi; bsf %eax, %ecx; setz %bl; bsr (%ebp), %esi; pushf; pop %edi',
+    'bits': 'bt $5, %eax; setc %bl; bts %ecx, %edx; btr $9, %ecx; btcl $3, (%ebp); sbb %edi, %edi; bsf %eax, %ecx; setz %bl; '
+            'bsr (%ebp), %esi; pushf; pop %edi',
     'bits far away': 'and $0xfff, %ecx; bts %ecx, (%ebp); bt %ecx, (%ebp); adc $0, %edx',
     'moves': 'mov %eax, (%ebp); mov %cl, 5(%ebp); mov %dx, 6(%ebp); movzbl 5(%ebp), %esi; movswl 6(%ebp), %edi; movsbl %dl, %ecx; movzwl %ax, %edx; '
              'movl $0x12345678, 8(%ebp); movb $7, 12(%ebp); movw $99, 14(%ebp); mov %ch, 16(%ebp); mov 8(%ebp), %bx; mov 9(%ebp), %bh; mov $3, %ah',
@@ -34,15 +41,21 @@ BODIES = {
                  'mov %edi, (%ebp, %ecx, 2); mov (%ebp), %eax; mov %ds:(%ebp, %ecx), %ecx',
     'exchanges': 'xchg %eax, %ecx; xchg %dl, %bl; xchg %edx, (%ebp); xchg %cl, 4(%ebp); xadd %ebx, 8(%ebp); xadd %al, 3(%ebp); cmpxchg %ecx, (%ebp); '
                  'setz %dl; mov (%ebp), %eax; cmpxchg %ecx, (%ebp); setz %dh; lock cmpxchg %bl, 7(%ebp); bswap %edx; cwtl; cltd; cbtw',
-    'conditions': 'cmp %ecx, %eax; cmovl %edx, %ebx; cmovae (%ebp), %esi; setle 4(%ebp); sete %cl; setp %dl; test %eax, %eax; cmovs %edx, %eax; cmc; adc $1, %ebx; '
+    'conditions': 'cmp %ecx, %eax; cmovl %edx, %ebx; cmovae (%ebp), %esi; setle 4(%ebp); sete %cl; setp %dl; test %eax, %eax; '
+                  'cmovs %edx, %eax; cmc; adc $1, %ebx; '
                   'stc; sbb $1, %edx; clc; adc %eax, %eax; test $0x80, %cl; setnz %al; testl $5, (%ebp); setz %ah',
-    'the stack': 'push %eax; push $-5; pushl (%ebp); push %esp; pop %edi; pop %ecx; pop %edx; pop %ebx; enter $16, $0; mov %eax, -4(%ebp); leave; pusha; popa',
-    'the stack pointer': 'push %%eax; pop %%esp; mov $%d, %%esp; lea -8(%%esp), %%edx; add $-16, %%esp; mov %%eax, 4(%%esp); add $16, %%esp' % (STACK - 64),
+    'the stack': 'push %eax; push $-5; pushl (%ebp); push %esp; pop %edi; pop %ecx; pop %edx; pop %ebx; enter $16, $0; mov %eax, -4(%ebp); '
+                 'leave; pusha; popa',
+    'the stack pointer': 'push %%eax; pop %%esp; mov $%d, %%esp; lea -8(%%esp), %%edx; add $-16, %%esp; mov %%eax, 4(%%esp); '
+                         'add $16, %%esp' % (STACK - 64),
     'other segments': 'mov %eax, %fs:(%ebp); mov %gs:4(%ebp), %ecx; add %cl, %es:(%ebp); addl $3, %cs:(%ebp)',
-    'accesses over the end of a page': 'mov %eax, 4094(%ebp); mov 4093(%ebp), %ecx; add %ecx, 4095(%ebp); movzwl 4095(%ebp), %edx; pushl 4094(%ebp); pop %ebx',
-    'transfers': 'call 1f; jmp 2f; 1: add %eax, %ecx; jc 3f; dec %edx; 3: ret; 2: mov $4f, %esi; jmp *%esi; nop; 4: call *5f; jmp 6f; 5: .long 7f; 7: ret $4; 6: sub $4, %esp; '
+    'accesses over the end of a page': 'mov %eax, 4094(%ebp); mov 4093(%ebp), %ecx; add %ecx, 4095(%ebp); movzwl 4095(%ebp), %edx; '
+                                       'pushl 4094(%ebp); pop %ebx',
+    'transfers': 'call 1f; jmp 2f; 1: add %eax, %ecx; jc 3f; dec %edx; 3: ret; 2: mov $4f, %esi; jmp *%esi; nop; 4: call *5f; jmp 6f; '
+                 '5: .long 7f; 7: ret $4; 6: sub $4, %esp; '
                  'and $7, %ecx; inc %ecx; 8: add %ecx, %edx; loop 8b; jecxz 9f; hlt; 9: xor %ebx, %edx',
-    'strings': 'mov %ebp, %esi; lea 64(%ebp), %edi; mov $9, %ecx; rep movsb; mov $5, %ecx; rep stosl; lea 64(%ebp), %edi; mov %ebp, %esi; mov $20, %ecx; repe cmpsb; '
+    'strings': 'mov %ebp, %esi; lea 64(%ebp), %edi; mov $9, %ecx; rep movsb; mov $5, %ecx; rep stosl; lea 64(%ebp), %edi; mov %ebp, %esi; '
+               'mov $20, %ecx; repe cmpsb; '
                'lodsl; movsw; scasb',
     'system instructions': 'pushf; cli; pop %esi; mov %cr0, %edi; rdtsc; mov %ds, %bx; mov %ebx, %ds; cpuid',
     'x87': 'fninit; fildl (%ebp); fadd %st(0), %st(0); fistpl 4(%ebp); mov 4(%ebp), %eax; fnstsw %ax',
@@ -55,8 +68,8 @@ VALUES = [(0, 0, 0, 0), (1, 2, 3, 4), (0x7fffffff, 1, 0x80000000, 0xffffffff), (
 
 def state(guest):
     system = guest.system
-    return (system.regs[:], system.eip, system.eflags, system.icount, system.idle, system.cr2, system.cpl, [hash(guest.memory.read_bytes(page << 12, 4096))
-            for page in range(PAGES)])
+    memory = [hash(guest.memory.read_bytes(page << 12, 4096)) for page in range(PAGES)]
+    return system.regs[:], system.eip, system.eflags, system.icount, system.idle, system.cr2, system.cpl, memory
 
 
 def compare(prepare, limit=20000, templates=0):
@@ -103,7 +116,7 @@ def loop_of(body, values):
 def test_a_template_ends_in_the_interpreters_state(name):
     for values in VALUES:
         for ring in (0, 3):
-            if ring == 3 and name == 'system instructions':
+            if ring == 3 and (name == 'system instructions' or values != VALUES[-1]):
                 continue
 
             def prepare():
@@ -118,10 +131,13 @@ def test_a_template_ends_in_the_interpreters_state(name):
             assert compiled > (0 if name in LITTLE_CODE else 2), guest.event_at_end
 
 
-@pytest.mark.parametrize('access', ['mov (%esi), %eax', 'mov %eax, (%esi)', 'add %eax, (%esi)', 'add (%esi), %ecx', 'push (%esi)', 'cmp %al, 2(%esi)', 'movzbl (%esi), %eax',
-                                    'sbb $5, (%esi)', 'incl (%esi)', 'xchg %eax, (%esi)', 'cmovc (%esi), %ecx', 'setc (%esi)', 'call *(%esi)', 'btsl $3, (%esi)',
-                                    'shll $2, (%esi)', 'imul (%esi), %eax', 'lea 4(%esi), %esp; push %eax', 'mov %esi, %esp; ret', 'lea 4(%esi), %esp; call 1f; 1:',
-                                    'mov %fs:(%esi), %eax', 'divl (%esi)', 'mov -2(%esi), %eax', 'mov %eax, -1(%esi)'])
+ACCESSES = ['mov (%esi), %eax', 'mov %eax, (%esi)', 'add %eax, (%esi)', 'add (%esi), %ecx', 'push (%esi)', 'cmp %al, 2(%esi)',
+            'movzbl (%esi), %eax', 'sbb $5, (%esi)', 'incl (%esi)', 'xchg %eax, (%esi)', 'cmovc (%esi), %ecx', 'setc (%esi)', 'call *(%esi)',
+            'btsl $3, (%esi)', 'shll $2, (%esi)', 'imul (%esi), %eax', 'lea 4(%esi), %esp; push %eax', 'mov %esi, %esp; ret',
+            'lea 4(%esi), %esp; call 1f; 1:', 'mov %fs:(%esi), %eax', 'divl (%esi)', 'mov -2(%esi), %eax', 'mov %eax, -1(%esi)']
+
+
+@pytest.mark.parametrize('access', ACCESSES)
 @pytest.mark.parametrize('rights', [0, 5])
 def test_a_fault_in_a_template_finds_the_state_before_the_instruction(access, rights):
     """The same code first with a page that is there, then with one that is not, or is read-only (in ring 3). CF is set before."""
@@ -277,7 +293,7 @@ def test_interrupts_come_between_the_same_instructions():
         assert states[0] == states[1]
 
 
-def test_code_is_written_anew_when_its_storage_is_full():
+def test_code_is_written_anew_when_its_storage_is_full(monkeypatch):
     def prepare():
         guest = Guest('''
             mov $3, %ecx
@@ -289,12 +305,8 @@ def test_code_is_written_anew_when_its_storage_is_full():
         ''')
         return guest
 
-    size = runner.CODE_SIZE
-    runner.CODE_SIZE = runner.LONGEST_BLOCK + 2000
-    try:
-        compare(prepare)
-    finally:
-        runner.CODE_SIZE = size
+    monkeypatch.setattr(runner, 'CODE_SIZE', runner.LONGEST_BLOCK + 2000)
+    compare(prepare)
 
 
 def test_a_block_that_leaves_computing_operations_again_and_again_is_given_to_the_jit():
