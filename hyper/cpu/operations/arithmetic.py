@@ -6,8 +6,8 @@ A store may fault, so flags are set after it, or after `writable` has said that 
 from hyper.board import raw
 from hyper.cpu.flags import (CC_ADD, CC_SUB, CC_LOGIC, CC_INC, CC_DEC, CC_RESULT, CC_FLAGS, ZF, M32, mask, signed, carry, set_flags, arithmetic)
 from hyper.cpu.operations.base import Operation, READS, WRITES, CHANGES, LEAVES
-from hyper.cpu.operations.operands import Immediate, Register, Register8High
-from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8
+from hyper.cpu.operations.operands import Immediate, Register, Register8High, leaves
+from hyper.cpu.templates.assembler import RAX, RCX, R8
 
 ADD, OR, ADC, SBB, AND, SUB, XOR, CMP = range(8)
 
@@ -63,11 +63,6 @@ def flags_of(cpu, kind, a, b, r, size):
         set_flags(cpu, CC_RESULT, size, r, out | (over << 1) | (((a ^ b ^ r) >> 2) & 4))
     else:
         set_flags(cpu, CC_LOGIC, size, r, 0)
-
-
-def leaves(operand):
-    """LEAVES if an operand is in memory."""
-    return LEAVES if operand.is_memory else 0
 
 
 def effect_of(kind):

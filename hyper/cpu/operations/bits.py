@@ -2,8 +2,8 @@
 from hyper.cpu import flags
 from hyper.cpu.flags import CC_FLAGS, CF, ZF, mask, signed, set_flags, arithmetic
 from hyper.cpu.operations.base import Operation, READS, CHANGES, LEAVES
-from hyper.cpu.operations.operands import Immediate, Register
-from hyper.cpu.templates.assembler import RCX, RDX, R8
+from hyper.cpu.operations.operands import Immediate, Register, leaves
+from hyper.cpu.templates.assembler import R8
 from hyper.cpu.operations.arithmetic import load_ram, store_ram
 
 BT, BTS, BTR, BTC = range(4)
@@ -39,7 +39,7 @@ class BitTest(Operation):
     def effect(self):
         if self.size != 4:
             return READS | LEAVES
-        return CHANGES | (LEAVES if self.target.is_memory else 0)
+        return CHANGES | leaves(self.target)
 
     def template(self, c):
         target = self.target
@@ -115,7 +115,7 @@ class BitScan(Operation):
     def effect(self):
         if self.target.size != 4:
             return READS | LEAVES
-        return CHANGES | (LEAVES if self.source.is_memory else 0)
+        return CHANGES | leaves(self.source)
 
     def template(self, c):
         target = self.target

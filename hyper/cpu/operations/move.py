@@ -2,13 +2,8 @@
 from hyper.cpu import flags
 from hyper.cpu.flags import CC_FLAGS, M32, mask, signed, set_flags, condition, arithmetic, carry, overflow
 from hyper.cpu.operations.base import Operation, READS, CHANGES, LEAVES
-from hyper.cpu.operations.operands import Immediate, Register, Register8High
+from hyper.cpu.operations.operands import Immediate, Register, Register8High, leaves
 from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8
-
-
-def leaves(operand):
-    """LEAVES if an operand is in memory."""
-    return LEAVES if operand.is_memory else 0
 
 
 class Nop(Operation):

@@ -5,7 +5,7 @@ from rpython.rlib.rarithmetic import r_uint, intmask
 from hyper.cpu.faults import GuestFault, DE
 from hyper.cpu.flags import CC_RESULT, M32, mask, signed, set_flags
 from hyper.cpu.operations.base import Operation, READS, WRITES, LEAVES
-from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.operations.operands import Immediate, Register, leaves
 from hyper.cpu.templates.assembler import RAX, RCX, RDX, R8, CMP, AE, BE, NE
 
 
@@ -30,7 +30,7 @@ class SignedMultiply(Operation):
     def effect(self):
         if self.size != 4:
             return READS | LEAVES
-        return WRITES | (LEAVES if self.first.is_memory or self.second.is_memory else 0)
+        return WRITES | leaves(self.first) | leaves(self.second)
 
     def template(self, c):
         target = self.target
@@ -82,7 +82,7 @@ class Accumulator(Operation):
 def pair_effect(operation):
     if operation.size != 4:
         return READS | LEAVES
-    return WRITES | (LEAVES if operation.source.is_memory else 0)
+    return WRITES | leaves(operation.source)
 
 
 def multiply_template(c, operation, extension):

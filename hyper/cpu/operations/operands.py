@@ -6,6 +6,7 @@ the checks of their segment. The address of an operand is computed again by each
 from hyper.cpu import flags
 from hyper.cpu.faults import GuestFault, GP, SS as FAULT_SS
 from hyper.cpu.mode import CHECKED, CS, DS, SS
+from hyper.cpu.operations.base import LEAVES
 
 M32 = 0xffffffff
 
@@ -255,6 +256,11 @@ class Immediate(Operand):
 
     def get(self, cpu, mode):
         return self.value
+
+
+def leaves(operand):
+    """What an operand adds to Operation.effect(): LEAVES if it is in memory."""
+    return LEAVES if operand.is_memory else 0
 
 
 def register(number, size):

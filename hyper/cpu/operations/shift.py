@@ -5,7 +5,7 @@ OF undefined (counts above one) it is computed as for a count of one on the last
 """
 from hyper.cpu.flags import CC_FLAGS, CC_RESULT, CF, OF, mask, signed, set_flags, arithmetic, carry
 from hyper.cpu.operations.base import Operation, READS, WRITES, CHANGES, LEAVES
-from hyper.cpu.operations.operands import Immediate, Register
+from hyper.cpu.operations.operands import Immediate, Register, leaves
 from hyper.cpu.templates.assembler import RCX, R8
 from hyper.cpu.operations.arithmetic import load_ram, store_ram
 
@@ -97,7 +97,7 @@ class Shift(Operation):
 
     def effect(self):
         count = self.count
-        effect = LEAVES if self.target.is_memory else 0
+        effect = leaves(self.target)
         if isinstance(count, Immediate):
             if count.value & 31 == 0:
                 return READS | LEAVES

@@ -13,10 +13,10 @@ from hyper.cpu.mode import ADDEND, PAGE, READ_TAG, TLB_INDEX, WRITE_TAG
 from hyper.cpu.operations.base import READS, WRITES, CHANGES, LEAVES
 from hyper.cpu.operations.operands import FlatMemory, Immediate, Memory, Register, Register8High
 from hyper.cpu.templates import frame
-from hyper.cpu.templates.assembler import (Assembler, RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, STACK, NO_INDEX, ADD, OR, AND, XOR, CMP, E, NE, GE, G, A)
+from hyper.cpu.templates.assembler import (Assembler, RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, STACK, NO_INDEX, OR, AND, XOR, CMP, E, NE, GE, G, A)
 
 M32 = 0xffffffff
-LEFT_AT, LEFT_BEHIND = 1, 0     # in EAX: at an operation, or behind the block
+LEFT_BEHIND, LEFT_AT = 0, 1     # in EAX: behind the block, or at an operation
 
 # where the guest's flags are
 IN_FRAME, IN_HOST, NOWHERE = range(3)
@@ -179,7 +179,7 @@ class Compiler(Assembler):
             if exit.eip >= 0:
                 self.store_immediate(RBP, frame.EIP, exit.eip)
             self.store_immediate(RBP, frame.LINK, exit.jump if exit.link else 0)
-            self.arithmetic(XOR, RAX, RAX)
+            self.move_immediate(RAX, LEFT_BEHIND)
         self.jump_to(self.leave)
 
     # -- flags
