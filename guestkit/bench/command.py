@@ -31,7 +31,7 @@ LENGTH, QUICK_LENGTH = 0.3, 0.05        # seconds of a round
 RUNS, QUICK_RUNS = 3, 1                 # of each workload
 SHARE, QUICK_SHARE = 0.3, 0.05          # of the iterations that --peers runs
 SHARE_WITHOUT_JIT = 0.1
-QUICK_DEVICES = 0.05           # of the bytes that --devices moves
+QUICK_DEVICES = 0.25           # of the bytes that --devices moves
 STATUS_NO_QEMU = 0
 
 

@@ -27,7 +27,7 @@ OF_EACH = 4
 IDLE, MANY = 'init=/bin/sleep 200', 500
 SLEEPS, SLEEP_NS, COMPUTING = 20, 10_000_000, 8
 SECONDS = 600
-QUICK_DEVICES = 0.05            # of the bytes that are moved
+QUICK_DEVICES = 0.25            # of the bytes that are moved
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ domains each line begins with the name of its domain and a bar, which is left aw
 import statistics
 from dataclasses import dataclass
 
+SHORTEST = 1e-6                 # seconds of a round whose two lines have been read together: it was too short to be timed
+
 
 @dataclass(frozen=True)
 class Round:
@@ -41,7 +43,7 @@ class Lines:
             self.begun[words[1]] = now
         elif len(words) in (4, 5) and words[0] == 'bench' and words[2].isdigit() and words[3].isdigit() and words[1] in self.begun:
             checksum = words[4] if len(words) == 5 else ''
-            self.rounds.append(Round(words[1], int(words[2]), int(words[3]), checksum, now - self.begun.pop(words[1])))
+            self.rounds.append(Round(words[1], int(words[2]), int(words[3]), checksum, max(now - self.begun.pop(words[1]), SHORTEST)))
         else:
             self.text.append(text)
 

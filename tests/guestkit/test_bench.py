@@ -38,6 +38,13 @@ def test_a_round_is_timed_from_its_first_line_to_its_second():
     assert lines.text == ['kernel: bare machine']
 
 
+def test_a_round_too_short_to_be_timed_has_a_length_all_the_same():
+    lines = Lines()
+    lines.line('begin disk_read', 7.0)
+    lines.line('bench disk_read 409 12345', 7.0)
+    assert steady(lines.rounds) > 0
+
+
 @pytest.mark.parametrize('line', ['bench', 'bench x', 'bench x 1', 'bench x one 2', 'bench x 1 2 3 4', 'bench y 1 2', 'begin', 'begin a b', ''])
 def test_what_is_not_a_round_is_text(line):
     lines = Lines()
