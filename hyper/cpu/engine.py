@@ -9,7 +9,7 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import faults
 from hyper.cpu import system as stops
-from hyper.cpu.block import NO_CODE, text_of
+from hyper.cpu.block import NO_CODE, NOT_YET, text_of
 from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
 from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
@@ -243,12 +243,27 @@ def run_fast(system):
                 system.service_events()
         else:
             cpu.resume(system)
-            while execute(cpu, find_block(system)) == IN_CPU:
-                pass
+            go_on(system, cpu)
             if system.icount >= system.deadline and system.stop == stops.STOP_NONE:
                 system.service_events()     # faults alone can have brought it here
         if system.stop != stops.STOP_NONE:
             return
+
+
+def go_on(system, cpu):
+    """Run from CS:EIP on until something must be done outside. Template code is entered here, not by way of `execute`: the JIT counts how often that is
+    called with a block, and would trace from there what has code already, however short it is run each time."""
+    where = IN_CPU
+    while where == IN_CPU:
+        block = find_block(system)
+        if block.code == NOT_YET:
+            block.heat += 1
+        if block.code > 0 or (block.code == NOT_YET and block.heat > system.code.template_threshold):
+            block = runner.run(system, block)
+        if block is None:
+            where = runner.left(system)
+        else:
+            where = execute(cpu, block)
 
 
 def step(system):

@@ -4,6 +4,8 @@ import platform
 import pytest
 
 from cpu_parts import DATA, Guest, STACK
+from hyper.cpu import engine
+from hyper.cpu.block import NOT_YET
 from hyper.cpu.templates import runner
 
 pytestmark = pytest.mark.skipif(platform.machine() != 'x86_64', reason='template code is for x86-64')
@@ -291,6 +293,24 @@ def test_interrupts_come_between_the_same_instructions():
             if templates:
                 runner.close(guest.system)
         assert states[0] == states[1]
+
+
+def test_a_loop_that_is_interrupted_again_and_again_is_entered_by_its_template(monkeypatch):
+    """Not by `execute`, whose calls the JIT counts."""
+    entered = []
+
+    def execute(cpu, block):
+        entered.append(block.code)
+        return interpreter(cpu, block)
+    interpreter = engine.execute
+    monkeypatch.setattr(engine, 'execute', execute)
+    monkeypatch.setattr(engine, 'STEP_MARGIN', 10)
+    guest = Guest('again: add $1, %eax; add $2, %ecx; jmp again')
+    runner.create(guest.system, 2)
+    for k in range(10):
+        guest.step(300)
+    runner.close(guest.system)
+    assert entered == [NOT_YET] and guest.system.regs[0] == 1000
 
 
 def test_code_is_written_anew_when_its_storage_is_full(monkeypatch):
