@@ -7,6 +7,7 @@ places every 10 us, against one alone.
 import pathlib
 import tempfile
 
+from guestkit.bench import runs
 from guestkit.bench.child import BenchError, run_hyper
 from guestkit.bench.guests import FULL_EPT, FULL_VTLB, MODES, NATIVE, PARA
 from guestkit.bench.lines import steady
@@ -43,19 +44,18 @@ def events(setup, share):
     return steady(outcome.rounds)
 
 
-def switch(measure, setup, mode, append, length):
-    """A switch between two domains. `measure` is domains.beyond."""
-    def run(copies, slice):
-        words = setup.words(mode, append, '4M', ('--copies', str(copies), '--scheduler', 'rr', '--allowance', slice))
-        return measure(setup.hyper, words, WARM_UP, length)
-    one, two = run(1, LONG_SLICE), run(2, SHORT_SLICE)
+def switch(setup, mode, append, length, times):
+    """A switch between two domains."""
+    lines = [(setup.words(mode, append, '4M', ('--copies', str(copies), '--scheduler', 'rr', '--allowance', slice)), WARM_UP)
+             for copies, slice in ((1, LONG_SLICE), (2, SHORT_SLICE))]
+    one, two = runs.beyond(setup.hyper, lines, length, times)
     switches = two.exits.get(TIMER, 0)
     if switches == 0:
         raise BenchError(f'two domains, {mode.name}: they did not take turns')
     return max(0.0, two.seconds - one.seconds * sum(two.instructions) / sum(one.instructions)) * 1e9 / switches
 
 
-def measure(beyond, setup, modes, quick, say):
+def measure(setup, modes, quick, say):
     """{name: {mode: ns}}."""
     data = {name: {} for name in TEXTS}
     rounds, length = (2, 0.05) if quick else (3, 0.15)
@@ -74,7 +74,7 @@ def measure(beyond, setup, modes, quick, say):
         data['processes'][mode.name] = measurer.operation('context_switch_2p_0k').ns - measurer.operation('context_switch_base_0k').ns
         if mode is not NATIVE:
             for name, append in SWITCHERS.items():
-                data[name][mode.name] = switch(beyond, setup, mode, append, 200_000_000 if quick else 800_000_000)
+                data[name][mode.name] = switch(setup, mode, append, *((200_000_000, 1) if quick else (800_000_000, 3)))
         if mode is PARA:
             say('events')
             data['event'][mode.name] = events(setup, 0.2 if quick else 1)

@@ -1,26 +1,21 @@
-"""Many domains that compute, beside one: what all of them together get done, and who gets how much.
-
-A run is ended after a number of instructions, and every run is the same up to there; so the difference of two runs is what the second one did
-beyond the first, without booting and without most of the compiling. Times are of the processor, as the host counts them. Beside that the table of
+"""Many domains that compute, beside one: what all of them together get done, and who gets how much. Runs are as runs.py says. Beside that the table of
 what a domain's requests cost (costs.py), and of what its devices move (devices.py).
 """
 import re
-import resource
-from dataclasses import dataclass
 
-from guestkit.bench import costs, devices
+from guestkit.bench import costs, devices, runs
 from guestkit.bench.child import BenchError, run_hyper
 from guestkit.bench.guests import FULL_EPT, FULL_VTLB, NATIVE, PARA
-from guestkit.bench.operations import exits_of
 
 MODES = (PARA, FULL_VTLB, FULL_EPT)
 COUNTS, QUICK_COUNTS = (1, 2, 4, 8, 16, 32, 64, 128), (1, 16, 128)
 MEMORY = '4M'
 WORK, LARGE_WORK = 'init=/bin/work crc32:1000000', 'init=/bin/work sieve:1000000'      # in 64 KB, and in 1 MB each
 LARGE, LARGE_LONG, LONG = 'para, 1 MB each', 'para, 1 MB each, --allowance 5ms', ('--allowance', '5ms')
-BOOT, COMPUTE, QUICK_COMPUTE = 5_000_000, 1_000_000_000, 300_000_000       # instructions: of a domain, and of all together
+BOOT, COMPUTE, QUICK_COMPUTE = 5_000_000, 2_000_000_000, 300_000_000       # instructions: of a domain, and of all together
+TIMES, QUICK_TIMES = 3, 1       # that each is measured
 LONG_COMPUTE = 1_280_000_000    # two turns of 5 ms for each of 128
-WARM_UP = 300_000_000          # so that compiling is not in it
+WARM_UP = 300_000_000           # so that compiling is not in it
 SECOND = 1_000_000_000
 ADVANCES = (5, 10, 20, 40)      # mcu_advance of sixteen domains, four of each
 OF_EACH = 4
@@ -30,40 +25,14 @@ SECONDS = 600
 QUICK_DEVICES = 0.25            # of the bytes that are moved
 
 
-@dataclass(frozen=True)
-class Run:
-    seconds: float              # of the processor
-    instructions: list          # of each domain
-    exits: dict                 # of all, by reason
-    peak: int
-
-
-def measure(hyper, words):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    outcome = run_hyper(hyper, words, SECONDS)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for domain in outcome.report['domains']:
-        if domain['died']:
-            raise BenchError(f'a domain was stopped: {" / ".join(outcome.text[-6:])}')
-    return Run(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, [domain['instructions'] for domain in outcome.report['domains']],
-               exits_of(outcome.report), outcome.peak)
-
-
-def beyond(hyper, words, start, length, runs=2):
-    """What a run does in `length` instructions after `start`, as a Run. Of the seconds the least of some runs count: what else the host does adds to them."""
-    def shortest(count):
-        return min((measure(hyper, [*words, '--instructions', str(count)]) for _ in range(runs)), key=lambda run: run.seconds)
-    first, second = shortest(start), shortest(start + length)
-    return Run(second.seconds - first.seconds, [b - a for a, b in zip(first.instructions, second.instructions)],
-               {reason: count - first.exits.get(reason, 0) for reason, count in second.exits.items()}, second.peak)
-
-
-def throughput(setup, mode, count, length, work=WORK, words=()):
-    """Million instructions a second of so many domains together."""
-    run = beyond(setup.hyper, setup.words(mode, work, MEMORY, ('--copies', str(count), *words)), BOOT * count + WARM_UP, length)
-    if min(run.instructions) <= 0:
-        raise BenchError(f'{count} domains: one of them did not run')
-    return sum(run.instructions) / run.seconds / 1e6
+def throughput(setup, mode, counts, length, times, work=WORK, words=()):
+    """{domains: million instructions a second of all of them together}."""
+    lines = [(setup.words(mode, work, MEMORY, ('--copies', str(count), *words)), BOOT * count + WARM_UP) for count in counts]
+    done = dict(zip(counts, runs.beyond(setup.hyper, lines, length, times)))
+    for count, run in done.items():
+        if min(run.instructions) <= 0:
+            raise BenchError(f'{count} domains: one of them did not run')
+    return {str(count): run.mips for count, run in done.items()}
 
 
 def shares(setup):
@@ -72,7 +41,7 @@ def shares(setup):
     for advance in ADVANCES:
         new = setup.words(PARA, WORK, MEMORY, ('--copies', str(OF_EACH), '--mcu-advance', str(advance)))
         words += ['--domain', *new] if words else new
-    instructions = beyond(setup.hyper, words, 2 * BOOT * len(ADVANCES) * OF_EACH, SECOND, 1).instructions
+    instructions = runs.beyond(setup.hyper, [(words, 2 * BOOT * len(ADVANCES) * OF_EACH)], SECOND, 1)[0].instructions
     weights = sum(OF_EACH / advance for advance in ADVANCES)
     rows = []
     for k, advance in enumerate(ADVANCES):
@@ -84,7 +53,7 @@ def shares(setup):
 def many(setup, count=MANY):
     """So many small domains booted to their end in one process: seconds and bytes of each."""
     def boot(count):
-        return measure(setup.hyper, setup.words(PARA, IDLE, MEMORY, ('--copies', str(count))))
+        return runs.measure(setup.hyper, setup.words(PARA, IDLE, MEMORY, ('--copies', str(count))))
     one, all_of_them = boot(1), boot(count)
     return {'count': count, 'seconds': all_of_them.seconds, 'seconds_each': (all_of_them.seconds - one.seconds) / (count - 1),
             'peak_bytes': all_of_them.peak, 'bytes_each': (all_of_them.peak - one.peak) // (count - 1)}
@@ -119,13 +88,11 @@ def series(modes):
 
 def domains(setup, modes, quick, say):
     """What build/bench-domains.json holds."""
-    length = QUICK_COMPUTE if quick else COMPUTE
+    length, counts, times = (QUICK_COMPUTE, QUICK_COUNTS, QUICK_TIMES) if quick else (COMPUTE, COUNTS, TIMES)
     data = {'throughput': {}}
     for name, mode, work, words in series(modes):
-        row = data['throughput'][name] = {}
-        for count in QUICK_COUNTS if quick else COUNTS:
-            say(f'{count} domains, {name}')
-            row[str(count)] = throughput(setup, mode, count, max(length, LONG_COMPUTE) if words else length, work, words)
+        say(f'{counts[0]} to {counts[-1]} domains, {name}')
+        data['throughput'][name] = throughput(setup, mode, counts, max(length, LONG_COMPUTE) if words else length, times, work, words)
     if PARA in modes:
         say('shares of sixteen domains')
         data['shares'] = shares(setup)
@@ -133,6 +100,6 @@ def domains(setup, modes, quick, say):
         data['latency'] = latencies(setup)
         say(f'{MANY} domains')
         data['many'] = many(setup)
-    data['costs'] = costs.measure(beyond, setup, [NATIVE, *modes], quick, say)
+    data['costs'] = costs.measure(setup, [NATIVE, *modes], quick, say)
     data['devices'] = devices.measure(setup, modes, devices.NAMES, QUICK_DEVICES if quick else 1, say)
     return data

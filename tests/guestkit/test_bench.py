@@ -256,7 +256,7 @@ def test_sixteen_domains_get_their_shares_of_a_second_within_two_per_cent(built)
 
 def test_what_requests_of_a_domain_cost_is_measured_in_each_mode(built):
     setup = guests.Setup(HYPER, None, built)
-    data = costs.measure(domains.beyond, setup, [guests.PARA, guests.FULL_VTLB], True, lambda text: None)
+    data = costs.measure(setup, [guests.PARA, guests.FULL_VTLB], True, lambda text: None)
     assert list(data) == list(costs.TEXTS)
     for name, row in data.items():
         assert list(row) == (['para'] if name == 'event' else ['para', 'full-vtlb'])
