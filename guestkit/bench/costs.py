@@ -74,7 +74,7 @@ def measure(setup, modes, quick, say):
         data['processes'][mode.name] = measurer.operation('context_switch_2p_0k').ns - measurer.operation('context_switch_base_0k').ns
         if mode is not NATIVE:
             for name, append in SWITCHERS.items():
-                data[name][mode.name] = switch(setup, mode, append, *((200_000_000, 1) if quick else (800_000_000, 3)))
+                data[name][mode.name] = switch(setup, mode, append, *((400_000_000, 2) if quick else (800_000_000, 3)))
         if mode is PARA:
             say('events')
             data['event'][mode.name] = events(setup, 0.2 if quick else 1)

@@ -3,7 +3,7 @@ what a domain's requests cost (costs.py), and of what its devices move (devices.
 """
 import re
 
-from guestkit.bench import costs, devices, runs
+from guestkit.bench import costs, devices, limits, runs
 from guestkit.bench.child import BenchError, run_hyper
 from guestkit.bench.guests import FULL_EPT, FULL_VTLB, NATIVE, PARA
 
@@ -19,7 +19,7 @@ WARM_UP = 300_000_000           # so that compiling is not in it
 SECOND = 1_000_000_000
 ADVANCES = (5, 10, 20, 40)      # mcu_advance of sixteen domains, four of each
 OF_EACH = 4
-IDLE, MANY = 'init=/bin/sleep 200', 500
+MANY = 500
 SLEEPS, SLEEP_NS, COMPUTING = 20, 10_000_000, 8
 SECONDS = 600
 QUICK_DEVICES = 0.25            # of the bytes that are moved
@@ -52,9 +52,7 @@ def shares(setup):
 
 def many(setup, count=MANY):
     """So many small domains booted to their end in one process: seconds and bytes of each."""
-    def boot(count):
-        return runs.measure(setup.hyper, setup.words(PARA, IDLE, MEMORY, ('--copies', str(count))))
-    one, all_of_them = boot(1), boot(count)
+    one, all_of_them = limits.boot(setup, 1), limits.boot(setup, count)
     return {'count': count, 'seconds': all_of_them.seconds, 'seconds_each': (all_of_them.seconds - one.seconds) / (count - 1),
             'peak_bytes': all_of_them.peak, 'bytes_each': (all_of_them.peak - one.peak) // (count - 1)}
 
