@@ -31,7 +31,6 @@ LENGTH, QUICK_LENGTH = 0.3, 0.05        # seconds of a round
 RUNS, QUICK_RUNS = 3, 1                 # of each workload
 SHARE, QUICK_SHARE = 0.3, 0.05          # of the iterations that --peers runs
 SHARE_WITHOUT_JIT = 0.1
-QUICK_DEVICES = 0.25           # of the bytes that --devices moves
 STATUS_NO_QEMU = 0
 
 
@@ -119,7 +118,7 @@ def bench_devices(options, out, say):
     setup = guests.find_setup(options.guests)
     modes = [mode for mode in guests.MODES if options.mode is None or mode.name in options.mode]
     names = [name for name in devices.NAMES if options.only is None or name in options.only]
-    data = {'devices': devices.measure(setup, modes, names, QUICK_DEVICES if options.quick else 1, say), 'host': host()}
+    data = {'devices': devices.measure(setup, modes, names, devices.QUICK_LENGTH if options.quick else devices.LENGTH, say), 'host': host()}
     say.done()
     print(devices.text(data['devices']), end='')
     write(out / 'bench-devices.json', data)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from guestkit.bench.child import BenchError, run_hyper
 from guestkit.bench.guests import PARA
 from guestkit.bench.lines import steady
+from guestkit.bench.operations import LEAST_TIMED
 from guestkit.bench.tables import bytes_text, digits, table
 
 KB = 1024
@@ -19,22 +20,23 @@ DISK_SIZE = 16 << 20
 MOST_SECONDS = 300
 DATAGRAM = 1472
 ROUNDS = 3
+LEAST_BYTES = 1 << 19            # of a round
+LENGTH, QUICK_LENGTH = 0.3, 0.03 # seconds of a round
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`unit` is the bytes that one iteration moves, `iterations` those of a round, `words` what a domain needs for it."""
+    """`unit` is the bytes that one iteration moves, `words` what a domain needs for it."""
     name: str
     text: str
     unit: int
-    iterations: int
     words: tuple = ()
 
 
-OPERATIONS = (Operation('disk_read', 'disk, reading', 4096, 8192, ('--disk', '{disk}')),
-              Operation('disk_write', 'disk, writing', 4096, 8192, ('--disk', '{disk}')),
-              Operation('console', 'console', 1, 1 << 19),
-              Operation('network', 'network, there and back', 2 * DATAGRAM, 4000, ('--net', 'domains')))
+OPERATIONS = (Operation('disk_read', 'disk, reading', 4096, ('--disk', '{disk}')),
+              Operation('disk_write', 'disk, writing', 4096, ('--disk', '{disk}')),
+              Operation('console', 'console', 1),
+              Operation('network', 'network, there and back', 2 * DATAGRAM, ('--net', 'domains')))
 NAMES = [operation.name for operation in OPERATIONS]
 
 
@@ -53,12 +55,27 @@ def counts(report):
     return sum(domain['instructions'] for domain in report['domains']), sum(sum(domain['exits'].values()) for domain in report['domains'])
 
 
-def measure_one(setup, mode, operation, disk, share):
-    iterations = max(100, int(operation.iterations * share))
-    outcome = boot(setup, mode, operation, iterations, disk)
+def rounds_of(outcome, mode, operation):
     rounds = [round for round in outcome.rounds if round.name == operation.name]
     if len(rounds) != ROUNDS:
         raise BenchError(f'{operation.name} in {mode.name}: {len(rounds)} rounds instead of {ROUNDS}; the guest said: ' + ' / '.join(outcome.text[-3:]))
+    return rounds
+
+
+def iterations_of(setup, mode, operation, disk, length):
+    """Those that a round of so many seconds has, found by boots with more and more of them."""
+    iterations = LEAST_BYTES // operation.unit
+    while True:
+        ns = steady(rounds_of(boot(setup, mode, operation, iterations, disk), mode, operation))
+        if ns * iterations >= LEAST_TIMED:
+            return max(iterations, int(length * 1e9 / ns))
+        iterations *= 8
+
+
+def measure_one(setup, mode, operation, disk, length):
+    iterations = iterations_of(setup, mode, operation, disk, length)
+    outcome = boot(setup, mode, operation, iterations, disk)
+    rounds = rounds_of(outcome, mode, operation)
     instructions, exits = counts(outcome.report)
     least = counts(boot(setup, mode, operation, iterations // 10, disk).report)
     kilobytes = (iterations - iterations // 10) * ROUNDS * operation.unit / KB
@@ -66,8 +83,8 @@ def measure_one(setup, mode, operation, disk, share):
             'instructions_per_kb': (instructions - least[0]) / kilobytes, 'exits_per_kb': (exits - least[1]) / kilobytes}
 
 
-def measure(setup, modes, names, share, say):
-    """{operation: {mode: numbers}}; the network is on rings only."""
+def measure(setup, modes, names, length, say):
+    """{operation: {mode: numbers}}, of rounds of so many seconds; the network is on rings only."""
     data = {}
     with tempfile.TemporaryDirectory(prefix='guestkit-') as directory:
         disk = pathlib.Path(directory) / 'disk.img'
@@ -80,7 +97,7 @@ def measure(setup, modes, names, share, say):
                 if operation.name == 'network' and mode is not PARA:
                     continue
                 say(f'{operation.text}, {mode.name}')
-                data[operation.name][mode.name] = measure_one(setup, mode, operation, disk, share)
+                data[operation.name][mode.name] = measure_one(setup, mode, operation, disk, length)
     return data
 
 

@@ -22,7 +22,6 @@ OF_EACH = 4
 MANY = 500
 SLEEPS, SLEEP_NS, COMPUTING = 20, 10_000_000, 8
 SECONDS = 600
-QUICK_DEVICES = 0.25            # of the bytes that are moved
 
 
 def throughput(setup, mode, counts, length, times, work=WORK, words=()):
@@ -99,5 +98,5 @@ def domains(setup, modes, quick, say):
         say(f'{MANY} domains')
         data['many'] = many(setup)
     data['costs'] = costs.measure(setup, [NATIVE, *modes], quick, say)
-    data['devices'] = devices.measure(setup, modes, devices.NAMES, QUICK_DEVICES if quick else 1, say)
+    data['devices'] = devices.measure(setup, modes, devices.NAMES, devices.QUICK_LENGTH if quick else devices.LENGTH, say)
     return data
