@@ -43,6 +43,7 @@ class Block(object):
         self.code = NOT_YET
         self.heat = 0                       # how often it was interpreted, all of it or, if it has code, the rest
         self.traced = False                 # it has no code, since the JIT is to compile it
+        self.resumed = False                # the processor was taken from template code before it
 
 
 class CodePage(object):

@@ -9,7 +9,7 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import faults
 from hyper.cpu import system as stops
-from hyper.cpu.block import NO_CODE, NOT_YET, text_of
+from hyper.cpu.block import NO_CODE, text_of
 from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
 from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
@@ -251,14 +251,12 @@ def run_fast(system):
 
 
 def go_on(system, cpu):
-    """Run from CS:EIP on until something must be done outside. Template code is entered here, not by way of `execute`: the JIT counts how often that is
-    called with a block, and would trace from there what has code already, however short it is run each time."""
+    """Run from CS:EIP on until something must be done outside. The JIT counts how often `execute` is called with a block, and traces from there. That is well
+    where handlers begin, but not where template code was interrupted: what has code already would be traced, however short it is run each time."""
     where = IN_CPU
     while where == IN_CPU:
         block = find_block(system)
-        if block.code == NOT_YET:
-            block.heat += 1
-        if block.code > 0 or (block.code == NOT_YET and block.heat > system.code.template_threshold):
+        if block.resumed and block.code > 0:
             block = runner.run(system, block)
         if block is None:
             where = runner.left(system)

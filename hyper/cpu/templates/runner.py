@@ -209,6 +209,16 @@ def left(system):
     return system.templates.left
 
 
+def note_stop(system, page, address):
+    """Code is left in a page for what goes on outside of the processor, and will be entered again at an address."""
+    base = address & PAGE
+    mode = page.mode
+    if page.base != base:
+        page = system.code.lookup(base)
+    if page.base == base and page.mode is mode and page.valid:
+        page.block_at(address).resumed = True
+
+
 def run(system, block):
     """Run from a block on, which is warm. Gives the block that the interpreter must go on with, or None if `engine.execute` must return `left`."""
     from hyper.cpu import engine
@@ -255,6 +265,8 @@ def run(system, block):
         if cpu.icount >= system.deadline and engine.looks(block, page, eip):
             cpu.save(system)
             system.service_events()
+            if system.stop != stops.STOP_NONE and not terminator.far:
+                note_stop(system, page, (eip + mode.cs_base) & M32)
             templates.left = engine.AT_REST
             return None
         if terminator.far:
