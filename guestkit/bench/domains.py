@@ -31,6 +31,8 @@ def throughput(setup, mode, counts, length, times, work=WORK, words=()):
     for count, run in done.items():
         if min(run.instructions) <= 0:
             raise BenchError(f'{count} domains: one of them did not run')
+        if run.seconds <= 0:
+            raise BenchError(f'{count} domains: the longer run took no longer than the shorter one; the host is too busy to measure')
     return {str(count): run.mips for count, run in done.items()}
 
 

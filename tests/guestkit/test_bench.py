@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from conftest import HYPER, ROOT
-from guestkit.bench import command, costs, domains, guests, limits, linux, operations, plot, round_trips, show, tables, workloads
+from guestkit.bench import command, costs, domains, guests, limits, linux, operations, plot, round_trips, runs, show, tables, workloads
 from guestkit.bench.child import BenchError, run, run_hyper
 from guestkit.bench.lines import Lines, Round, steady
 from guestkit.bench.operations import Cost
@@ -172,6 +172,25 @@ def test_the_benchmark_of_domains_writes_what_it_measured(tmp_path, monkeypatch,
     written = json.loads((tmp_path / 'bench-domains.json').read_text())
     assert written['throughput'] == data['throughput'] and written['host']['processors'] > 0
     assert '96.0%' in capsys.readouterr().out
+
+
+def test_runs_take_turns_and_of_each_the_least_counts(monkeypatch):
+    seen = []
+
+    def measure(hyper, words):
+        seen.append((words[0], int(words[2])))
+        noise = {1: 5, 2: 0, 3: 9}[(len(seen) + 3) // 4]
+        return runs.Run(int(words[2]) / 100 + noise, [int(words[2])], {'HLT': int(words[2]) // 10}, 7)
+    monkeypatch.setattr(runs, 'measure', measure)
+    one, two = runs.beyond('hyper', [(['one'], 100), (['two'], 200)], 1000, 3)
+    assert seen == [('one', 100), ('one', 1100), ('two', 200), ('two', 1200)] * 3
+    assert one.seconds == pytest.approx(10) and one.instructions == [1000] and two.exits == {'HLT': 100} and two.mips == pytest.approx(1e-4)
+
+
+def test_a_host_too_busy_to_measure_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, 'beyond', lambda hyper, lines, length, times: [runs.Run(-0.1, [5], {}, 0) for _ in lines])
+    with pytest.raises(BenchError, match='too busy'):
+        domains.throughput(guests.Setup('hyper', None, tmp_path), guests.PARA, [1], 1000, 3)
 
 
 # -- QEMU beside
