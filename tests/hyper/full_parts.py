@@ -64,12 +64,12 @@ class Recorder(Device):
 
 
 class Guest(object):
-    """A GuestProcessor in flat protected mode, ring 0, on BASE..BASE+SIZE of a machine of 1 MB."""
+    """A GuestProcessor in flat protected mode, ring 0, on `size` bytes from `base` on of a machine."""
 
-    def __init__(self):
-        self.machine = Memory(0x100000)
+    def __init__(self, base=BASE, size=SIZE, machine=0x100000):
+        self.machine = Memory(machine)
         self.bus = Bus()
-        self.memory = GuestMemory(self.machine, BASE, SIZE, self.bus)
+        self.memory = GuestMemory(self.machine, base, size, self.bus)
         self.vmx = Vmcs()
         self.processor = GuestProcessor(self.vmx, Registers(), self.memory)
         for s in range(6):

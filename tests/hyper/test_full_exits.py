@@ -1,7 +1,7 @@
 """Exit handlers of full virtualization, on a VMCS without a processor."""
 import pytest
 
-from full_parts import A, BASE, D, Guest, P, PE_PG, Recorder, U, W
+from full_parts import A, BASE, D, Guest, P, PE_PG, PE_PG_WP, Recorder, U, W
 from hyper.cpu import faults, models
 from hyper.cpu.models.registers import Bank
 from hyper.vmm.full import exit_dispatch
@@ -89,15 +89,16 @@ class Domain(Guest):
         self.time_stamp_written = value
 
 
-def test_cr3_is_kept_for_the_guest_and_empties_the_shadow():
+def test_cr3_is_kept_for_the_guest_and_flushes_the_shadow():
     domain = Domain()
     domain.fault(0x5000, 2)
     assert domain.shadow_fills == 1
     domain.regs[EBX] = 0x7000
+    flushes = domain.vmx.flushes
     assert domain.exit(reasons.CR_ACCESS, 3 | EBX << 8) == LENGTH
     assert domain.paging.cr3 == 0x7000
     assert domain.vmx.vmread(fields.GUEST_CR3) == domain.shadow.root
-    assert domain.shadow.touched_count == 0
+    assert domain.vmx.flushes == flushes + 1
     assert domain.exit(reasons.CR_ACCESS, 3 | MOV_FROM | ECX << 8) == LENGTH
     assert domain.regs[ECX] == 0x7000
 
@@ -351,6 +352,9 @@ def test_hlt_sleeps_until_an_interrupt_and_is_the_end_with_interrupts_off():
 
 def test_invlpg_forgets_a_page():
     domain = Domain()
+    domain.memory.write32(0x1000, 0x2000 | P | W)
+    domain.memory.write32(0x2000 + 5 * 4, 0x7000 | P | W)
+    domain.paging.cr0, domain.paging.cr3 = PE_PG_WP, 0x1000
     domain.fault(0x5000, 2)
     assert domain.exit(reasons.INVLPG, 0x5000) == LENGTH
     assert domain.vmx.invalidated == [0x5000]

@@ -1,6 +1,6 @@
 """Shadow page tables."""
 from hyper.vmm.full.vtlb import DEVICE, FEWEST_FRAMES, FILLED, REFLECT, ShadowTables
-from full_parts import A, BASE, D, Guest, P, PE_PG, PE_PG_WP, SIZE, U, W
+from full_parts import A, BASE, D, Guest, P, PE_PG, PE_PG_WP, PS, SIZE, U, W, Recorder
 
 POOL = 0xd0000
 READ, WRITE, USER_READ, USER_WRITE, FETCH, USER_FETCH = 0, 2, 4, 6, 0x10, 0x14
@@ -17,6 +17,8 @@ def entry(guest, shadow, linear):
     directory_entry = guest.machine.read64((pointer & 0xfffff000) + (linear >> 21 & 0x1ff) * 8)
     if not directory_entry & P:
         return 0
+    if directory_entry & PS:
+        return (directory_entry & ~PS) + (linear & 0x1ff000)
     assert pointer & 0xfff == P and directory_entry & (W | U) == W | U
     return guest.machine.read64((directory_entry & 0xfffff000) + (linear >> 12 & 0x1ff) * 8)
 
@@ -149,7 +151,6 @@ def test_emptying_forgets_everything_and_tells_the_processor():
     shadow.empty()
     assert entry(guest, shadow, 0x1000) == entry(guest, shadow, 0x5000) == 0
     assert guest.vmx.flushes == flushes + 1
-    assert shadow.spare_count == FEWEST_FRAMES - 5
 
 
 def test_invlpg_forgets_one_page_and_of_a_large_one_all_parts():
@@ -235,3 +236,210 @@ def test_reserved_bits_and_frames_above_4_gb_of_pae():
     guest = pae_guest(P | W | 1 << 33)
     shadow = shadow_of(guest)
     assert shadow.fill(0x40003004, WRITE) == DEVICE and shadow.physical == 0x200007004
+
+
+# -- address spaces
+
+FIRST, SECOND = 0x1000, 0x3000      # page directories; their page tables, for what is not shared
+FIRST_TABLE, SECOND_TABLE, KERNEL_TABLE = 0x2000, 0x4000, 0x5000
+KERNEL = 0xc0003000
+
+
+def two_spaces():
+    """A guest with two address spaces that share the kernel's page table, in the first of them, and its shadow."""
+    guest = Guest()
+    for directory, table, frame in [(SECOND, SECOND_TABLE, 0x9000), (FIRST, FIRST_TABLE, 0x8000)]:
+        guest.map(KERNEL, 0x7000, P | W, directory, KERNEL_TABLE)
+        guest.map(0x3000, frame, P | W | U, directory, table)
+    return guest, shadow_of(guest)
+
+
+def switch(guest, shadow, directory):
+    guest.paging.cr3 = directory
+    shadow.load()
+
+
+def test_an_address_space_finds_its_translations_again():
+    guest, shadow = two_spaces()
+    shadow.fill(0x3000, USER_WRITE)
+    shadow.fill(KERNEL, WRITE)
+    switch(guest, shadow, SECOND)
+    assert entry(guest, shadow, 0x3000) == entry(guest, shadow, KERNEL) == 0
+    shadow.fill(0x3000, USER_WRITE)
+    assert entry(guest, shadow, 0x3000) == BASE + 0x9000 | P | W | U | A | D
+    for directory, frame in [(FIRST, 0x8000), (SECOND, 0x9000)]:
+        flushes = guest.vmx.flushes
+        switch(guest, shadow, directory)
+        assert guest.vmx.flushes == flushes + 1
+        assert entry(guest, shadow, 0x3000) == BASE + frame | P | W | U | A | D
+    assert entry(guest, shadow, KERNEL) == 0
+    switch(guest, shadow, FIRST)
+    assert entry(guest, shadow, KERNEL) == BASE + 0x7000 | P | W | A | D
+
+
+def test_the_kernels_translations_come_with_its_page_table_in_whatever_address_space():
+    guest, shadow = two_spaces()
+    guest.map(KERNEL + 0x1000, 0xa000, P | W, FIRST, KERNEL_TABLE)
+    shadow.fill(KERNEL, WRITE)
+    switch(guest, shadow, SECOND)
+    shadow.fill(KERNEL + 0x1000, WRITE)
+    assert entry(guest, shadow, KERNEL) == BASE + 0x7000 | P | W | A | D
+
+
+def test_what_the_guest_changed_is_forgotten_at_a_write_to_cr3_and_not_before():
+    for changed in [0, 0xa000 | P | W | U | A | D, 0x8000 | P | U | A | D, 0x8000 | P | W | A | D, 0x8000 | P | W | U | A, 0x8000 | P | W | U | D]:
+        guest, shadow = two_spaces()
+        shadow.fill(0x3000, USER_WRITE)
+        before = entry(guest, shadow, 0x3000)
+        guest.memory.write32(FIRST_TABLE + 3 * 4, changed)
+        assert entry(guest, shadow, 0x3000) == before
+        switch(guest, shadow, FIRST)
+        assert entry(guest, shadow, 0x3000) == 0
+
+
+def test_what_the_guest_changed_while_it_was_elsewhere_is_forgotten():
+    guest, shadow = two_spaces()
+    guest.map(0x6000, 0xb000, P | W | U, FIRST, FIRST_TABLE)
+    for linear in [0x3000, 0x6000, KERNEL]:
+        shadow.fill(linear, WRITE)
+    switch(guest, shadow, SECOND)
+    guest.memory.write32(FIRST_TABLE + 3 * 4, 0xa000 | P | W | U)
+    guest.memory.write32(KERNEL_TABLE + 3 * 4, 0xa000 | P | W)
+    switch(guest, shadow, FIRST)
+    assert entry(guest, shadow, 0x3000) == entry(guest, shadow, KERNEL) == 0
+    assert entry(guest, shadow, 0x6000) == BASE + 0xb000 | P | W | U | A | D
+    shadow.fill(0x3000, READ)
+    assert entry(guest, shadow, 0x3000) == BASE + 0xa000 | P | U | A
+
+
+def test_a_page_that_was_invalidated_and_filled_again_counts_once():
+    guest, shadow = two_spaces()
+    for k in range(600):
+        shadow.fill(0x3000, USER_WRITE)
+        shadow.invalidate(0x3000)
+    assert entry(guest, shadow, 0x3000) == 0
+    switch(guest, shadow, FIRST)
+    assert entry(guest, shadow, 0x3000) == 0
+
+
+def test_another_directory_entry_leads_to_another_table():
+    for changed in [0, SECOND_TABLE | P | W | U | A, FIRST_TABLE | P | W | A, FIRST_TABLE | P | U | A, FIRST_TABLE | P | W | U]:
+        guest, shadow = two_spaces()
+        shadow.fill(0x3000, USER_WRITE)
+        guest.memory.write32(FIRST, changed)
+        switch(guest, shadow, FIRST)
+        assert entry(guest, shadow, 0x3000) == 0
+        guest.memory.write32(FIRST, FIRST_TABLE | P | W | U | A)
+        switch(guest, shadow, FIRST)
+        shadow.fill(0x3000, USER_READ)
+        assert entry(guest, shadow, 0x3000) & 0xfffff000 == BASE + 0x8000
+
+
+def test_a_directory_entry_that_is_changed_without_a_flush_is_followed_at_the_next_miss():
+    guest, shadow = two_spaces()
+    guest.map(0x4000, 0xb000, P | W | U, FIRST, FIRST_TABLE)
+    guest.map(0x6000, 0xc000, P | W | U, SECOND, SECOND_TABLE)
+    guest.paging.cr3 = FIRST
+    shadow.fill(0x4000, WRITE)
+    guest.memory.write32(FIRST, SECOND_TABLE | P | W | U)
+    flushes = guest.vmx.flushes
+    shadow.fill(0x6000, WRITE)
+    assert guest.vmx.flushes == flushes + 1
+    assert entry(guest, shadow, 0x6000) & 0xfffff000 == BASE + 0xc000
+    assert entry(guest, shadow, 0x4000) == 0
+
+
+def test_more_address_spaces_than_are_remembered():
+    guest = Guest()
+    shadow = shadow_of(guest, 64)
+    for turn in range(2):
+        for k in range(40):
+            guest.map(0x3000, 0x7000, P | W, 0x8000 + 0x1000 * k, 0x2000)
+            switch(guest, shadow, 0x8000 + 0x1000 * k)
+            shadow.fill(0x3000, WRITE)
+            assert entry(guest, shadow, 0x3000) == BASE + 0x7000 | P | W | A | D
+
+
+def test_tables_out_of_use_are_taken_before_those_in_use():
+    guest = Guest()
+    for k in range(40):
+        guest.map(0x3000, 0x7000, P | W, 0x10000, 0x11000)
+        guest.map(0x10000000 + (k << 22), 0x8000, P | W, 0x10000, 0x12000)
+    shadow = shadow_of(guest)
+    shadow.fill(0x3000, WRITE)
+    for k in range(40):
+        shadow.fill(0x10000000 + (k << 22), WRITE)
+        guest.memory.write32(0x10000 + (0x40 + k) * 4, 0)
+        shadow.load()
+        assert entry(guest, shadow, 0x10000000 + (k << 22)) == 0
+        assert entry(guest, shadow, 0x3000) == BASE + 0x7000 | P | W | A | D
+
+
+# -- large pages
+
+MB = 1 << 20
+
+
+def large_guest(rights, wp=True):
+    guest = Guest(2 * MB, 6 * MB, 8 * MB)
+    guest.map_large(0xc0000000, 0, rights)
+    guest.paging.cr0 = PE_PG_WP if wp else PE_PG
+    return guest, ShadowTables(guest.processor, [0x1000 * k for k in range(1, 1 + FEWEST_FRAMES)])
+
+
+def test_a_large_page_is_shadowed_by_one_entry_for_each_half_where_its_frames_allow():
+    guest, shadow = large_guest(P | W)
+    assert shadow.fill(0xc0005678, WRITE) == FILLED
+    assert entry(guest, shadow, 0xc01ff000) == 2 * MB + 0x1ff000 | P | W | A | D
+    assert entry(guest, shadow, 0xc0200000) == 0
+    assert shadow.fill(0xc0205678, READ) == FILLED
+    assert entry(guest, shadow, 0xc0200000) == 4 * MB | P | W | A | D
+
+
+def test_a_large_page_with_a_device_in_it_is_shadowed_by_small_ones():
+    guest, shadow = large_guest(P | W)
+    guest.bus.add_memory(0xa0000, 0xa0fff, Recorder())
+    assert shadow.fill(0xc0005678, WRITE) == FILLED
+    assert entry(guest, shadow, 0xc0006000) == 0
+    assert shadow.fill(0xc00a0000, WRITE) == DEVICE
+
+
+def test_a_large_page_is_writable_after_the_first_write():
+    guest, shadow = large_guest(P | W | U)
+    shadow.fill(0xc0005678, USER_READ)
+    assert entry(guest, shadow, 0xc0005000) == 2 * MB + 0x5000 | P | U | A
+    assert shadow.fill(0xc0006678, USER_WRITE) == FILLED
+    assert guest.vmx.invalidated == [0xc0006678]
+    assert entry(guest, shadow, 0xc0005000) == 2 * MB + 0x5000 | P | W | U | A | D
+
+
+def test_a_large_page_is_there_again_when_the_guest_returns_unless_it_was_changed():
+    for changed, expected in [(P | W | A | D, W | A | D), (P | W | A, A), (P | W, 0), (0, 0), (P | W | A | D | 0x400000, None)]:
+        guest, shadow = large_guest(P | W)
+        shadow.fill(0xc0005678, WRITE)
+        switch(guest, shadow, 0x3000)
+        assert entry(guest, shadow, 0xc0005000) == 0
+        guest.memory.write32(0x1000 + 0x300 * 4, changed | PS)
+        switch(guest, shadow, 0x1000)
+        if expected is None:
+            assert entry(guest, shadow, 0xc0005000) == 6 * MB + 0x5000 | P | W | A | D
+        else:
+            assert entry(guest, shadow, 0xc0005000) == (2 * MB + 0x5000 | P | expected if expected else 0)
+
+
+def test_without_write_protect_a_large_page_is_shadowed_by_small_ones():
+    guest, shadow = large_guest(P | U, wp=False)
+    shadow.fill(0xc0005678, USER_READ)
+    assert shadow.fill(0xc0005678, WRITE) == FILLED
+    assert entry(guest, shadow, 0xc0005000) & (W | U) == W
+    assert shadow.fill(0xc0006678, READ) == FILLED
+    assert entry(guest, shadow, 0xc0005000) & (W | U) == W
+
+
+def test_invlpg_forgets_the_whole_large_page():
+    guest, shadow = large_guest(P | W)
+    shadow.fill(0xc0005678, WRITE)
+    shadow.fill(0xc0205678, WRITE)
+    shadow.invalidate(0xc0345000)
+    assert entry(guest, shadow, 0xc0005000) == entry(guest, shadow, 0xc0200000) == 0
+    assert guest.vmx.flushes == 1

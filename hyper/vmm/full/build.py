@@ -7,13 +7,13 @@ from hyper.options import EPT
 from hyper.vmm.frames import FRAME
 from hyper.vmm.full import setup
 from hyper.vmm.full.domain import FullDomain, frames_wanted
-from hyper.vmm.full.ept import LARGE_SIZE
+from hyper.vmm.full.memory import LARGE_SIZE
 
 
 def memory_needed(config):
     """Bytes of machine memory that the domain takes, with what aligning it can cost."""
     use_ept = config.mmu == EPT
-    return config.memory + (1 + frames_wanted(config.memory, use_ept)) * FRAME + (LARGE_SIZE if use_ept else 0)
+    return config.memory + (1 + frames_wanted(config.memory, use_ept)) * FRAME + LARGE_SIZE
 
 
 def build(hypervisor, config, number):
@@ -28,7 +28,7 @@ def build(hypervisor, config, number):
     frames = []
     for k in range(frames_wanted(config.memory, use_ept)):
         frames.append(hypervisor.take_frame())
-    base = hypervisor.take_range(config.memory // FRAME, LARGE_SIZE if use_ept else FRAME)
+    base = hypervisor.take_range(config.memory // FRAME, LARGE_SIZE)
     domain = FullDomain(number, config.name, hypervisor.vmx, hypervisor.model, hypervisor.clock, hypervisor.memory, base, config.memory,
                         config.sink, use_ept, region, frames, hypervisor, config.fittings)
     domain.memory.place(image)

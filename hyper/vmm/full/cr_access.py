@@ -16,7 +16,7 @@ CR0_GUEST_OWNED = CR0_TS | CR0_EM | CR0_MP              # in vtlb
 CR0_FIXED_EPT = CR0_NE                                  # an unrestricted guest may clear PE and PG
 CR4_OFFERED = (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 CR4_OF_PAGING = CR4_PSE | CR4_PAE | CR4_PGE
-CR4_OF_SHADOW = CR4_PAE                                 # the format of the shadow; its pages are of 4 KB and not global
+CR4_OF_SHADOW = CR4_PAE                                 # the format of the shadow; its pages are not global
 MOV_TO, MOV_FROM, CLTS, LMSW = range(4)
 
 
@@ -69,7 +69,7 @@ def read_cr3(domain):
 
 
 def write_cr3(domain, value):
-    """The shadow is emptied; the processor's CR3 stays at the shadow's directory."""
+    """The processor's CR3 stays at the shadow's root."""
     if domain.ept is not None:
         load_pointers(domain, domain.guest.read(fields.GUEST_CR0), value, domain.guest.read(fields.GUEST_CR4))
         domain.guest.write(fields.GUEST_CR3, value)
@@ -77,7 +77,7 @@ def write_cr3(domain, value):
     paging = domain.guest.paging
     load_pointers(domain, paging.cr0, value, paging.cr4)
     paging.cr3 = value
-    domain.shadow.empty()
+    domain.shadow.load()
 
 
 def load_pointers(domain, cr0, cr3, cr4):
@@ -134,8 +134,11 @@ def write_cr4(domain, value):
 def set_cr4(domain, value):
     guest = domain.guest
     paging = guest.paging
-    if (paging.cr4 ^ value) & CR4_OF_PAGING:
-        domain.shadow.empty()
+    changed = paging.cr4 ^ value
     paging.cr4 = value
+    if changed & (CR4_PSE | CR4_PAE):
+        domain.shadow.empty()
+    elif changed & CR4_PGE:
+        domain.shadow.load()
     guest.write(fields.CR4_SHADOW, value)
     guest.write(fields.GUEST_CR4, value & ~CR4_OF_PAGING | CR4_OF_SHADOW | CR4_VMXE)

@@ -3,7 +3,7 @@
 Guest-physical addresses are of 32 bits, so one PML4 entry and four page directories do. A violation of an address where the guest has no RAM is
 left to the emulator. Nothing needs to be invalidated: what is not present is never cached.
 """
-from hyper.vmm.full.memory import FRAME, PAGE
+from hyper.vmm.full.memory import FRAME, LARGE_MASK, LARGE_SIZE, PAGE
 
 READ, WRITE, EXECUTE = 1, 2, 4
 ALL = READ | WRITE | EXECUTE
@@ -11,8 +11,6 @@ WRITE_BACK = 6 << 3                     # memory type of a leaf
 LARGE = 1 << 7
 POINTER_WRITE_BACK = 6
 POINTER_WALK_LENGTH = 3 << 3            # four levels, less one
-LARGE_SIZE = 2 << 20
-LARGE_MASK = LARGE_SIZE - 1
 LEVEL_ENTRIES = 512
 
 
@@ -71,7 +69,7 @@ class ExtendedTables(object):
         assert region >= 0
         directory = self.directories[region // LEVEL_ENTRIES]
         if self.tables[region] == 0:
-            start = self.large_start(address)
+            start = self.guest.large_page(address) if self.large else -1
             if start >= 0:
                 self.write_entry(directory, region % LEVEL_ENTRIES, start | ALL | WRITE_BACK | LARGE)
                 return True
@@ -79,15 +77,3 @@ class ExtendedTables(object):
             self.write_entry(directory, region % LEVEL_ENTRIES, self.tables[region] | ALL)
         self.write_entry(self.tables[region], address // FRAME % LEVEL_ENTRIES, (machine & PAGE) | ALL | WRITE_BACK)
         return True
-
-    def large_start(self, address):
-        """The machine address of the 2 MB around an address if one large page can map them, else -1."""
-        guest = self.guest
-        first = address & ~LARGE_MASK
-        start = guest.base + first
-        if not self.large or start & LARGE_MASK or not guest.contains(first, LARGE_SIZE):
-            return -1
-        for area in guest.bus.ranges:
-            if area.first < first + LARGE_SIZE and first <= area.last:
-                return -1
-        return start

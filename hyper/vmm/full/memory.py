@@ -3,6 +3,8 @@
 M32 = 0xffffffff
 FRAME = 4096
 PAGE = 0xfffff000
+LARGE_SIZE = 2 << 20
+LARGE_MASK = LARGE_SIZE - 1
 
 
 class GuestMemory(object):
@@ -28,6 +30,17 @@ class GuestMemory(object):
         if not self.contains(address, 1) or self.bus.is_memory(address):
             return -1
         return self.base + address
+
+    def large_page(self, address):
+        """The machine address of the 2 MB around an address if one large page can map them, else -1."""
+        first = address & ~LARGE_MASK
+        start = self.base + first
+        if start & LARGE_MASK or not self.contains(first, LARGE_SIZE):
+            return -1
+        for area in self.bus.ranges:
+            if area.first < first + LARGE_SIZE and first <= area.last:
+                return -1
+        return start
 
     def read(self, address, size):
         """Unsigned value of 1, 2 or 4 bytes as the guest would read it, from RAM or a device."""

@@ -19,7 +19,7 @@ class GuestPaging(object):
 
     After a walk that was ALLOWED: `frame` is the guest-physical address of the 4 KB page, `rights` has WRITABLE and USER as all levels
     together give them, `executable` says whether it may be fetched from, `dirty` whether the page's dirty bit is set, `large` whether it is part
-    of a larger page.
+    of a larger page; `directory_entry` and `entry` are the entries that led there, the same if it is, as they are after the walk.
     """
     _immutable_fields_ = ['guest', 'pointers']
 
@@ -35,6 +35,8 @@ class GuestPaging(object):
         self.executable = True
         self.dirty = False
         self.large = False
+        self.directory_entry = 0
+        self.entry = 0
 
     def load_pointers(self, cr0, cr3, cr4):
         """Loads the page-directory-pointer registers if these control registers mean PAE paging. False, with nothing changed, if they are malformed."""
@@ -55,7 +57,8 @@ class GuestPaging(object):
             self.frame = address & PAGE
             self.rights = WRITABLE | USER
             self.dirty = True
-            self.large = False
+            self.large = True
+            self.directory_entry = self.entry = identity(address)
             return ALLOWED
         error = (ERROR_WRITE if write else 0) | (ERROR_USER if user else 0)
         if self.cr4 & CR4_PAE:
@@ -70,9 +73,8 @@ class GuestPaging(object):
                 return error | ERROR_PRESENT | ERROR_RESERVED
             if not self.permits(directory_entry, write, user):
                 return error | ERROR_PRESENT
-            self.mark(directory_at, directory_entry, write)
-            frame = directory_entry & 0xffc00000 | (directory_entry & 0x1e000) << 19 | address & 0x3ff000
-            self.found(frame, directory_entry, directory_entry, write, True)
+            entry = self.mark(directory_at, directory_entry, write)
+            self.found(self.large_frame(entry, address), directory_entry, entry, entry, True)
             return ALLOWED
         table_at = (directory_entry & PAGE) + (address >> 12 & 0x3ff) * 4
         entry = guest.read32(table_at)
@@ -81,9 +83,8 @@ class GuestPaging(object):
         rights = directory_entry & entry
         if not self.permits(rights, write, user):
             return error | ERROR_PRESENT
-        self.mark(directory_at, directory_entry, False)
-        self.mark(table_at, entry, write)
-        self.found(entry & PAGE, rights, entry, write, False)
+        directory_entry = self.mark(directory_at, directory_entry, False)
+        self.found(entry & PAGE, rights, directory_entry, self.mark(table_at, entry, write), False)
         return ALLOWED
 
     def walk_pae(self, address, write, user, fetch, error):
@@ -116,20 +117,22 @@ class GuestPaging(object):
         if fetch and not executable or not self.permits(rights, write, user):
             return error | ERROR_PRESENT
         if large:
-            frame = entry & PHYSICAL_PAGE & ~0x1fffff | address & 0x1ff000
+            frame = self.large_frame(entry, address)
         else:
-            self.mark(directory_at, directory_entry & M32, False)
+            directory_entry = self.mark(directory_at, directory_entry, False)
             frame = entry & PHYSICAL_PAGE
-        self.mark(at, entry & M32, write)
-        self.found(frame, rights, entry & M32, write, large)
+        entry = self.mark(at, entry, write)
+        self.found(frame, rights, entry if large else directory_entry, entry, large)
         self.executable = executable
         return ALLOWED
 
-    def found(self, frame, rights, entry, write, large):
+    def found(self, frame, rights, directory_entry, entry, large):
         self.frame = frame
         self.rights = rights
-        self.dirty = write or entry & DIRTY != 0
+        self.dirty = entry & DIRTY != 0
         self.large = large
+        self.directory_entry = directory_entry
+        self.entry = entry
 
     def permits(self, rights, write, user):
         if user:
@@ -137,7 +140,54 @@ class GuestPaging(object):
         return not write or rights & WRITABLE != 0 or not self.cr0 & CR0_WP
 
     def mark(self, at, entry, write):
-        """Sets the accessed bit, for a write to a page also the dirty bit; `entry` is the low half of the entry."""
-        bits = ACCESSED | (DIRTY if write else 0)
-        if entry & bits != bits:
-            self.guest.write32(at, entry | bits)
+        """Sets the accessed bit, for a write to a page also the dirty bit. Gives the entry as it is then."""
+        marked = entry | ACCESSED | (DIRTY if write else 0)
+        if entry != marked:
+            self.guest.write32(at, marked & M32)
+        return marked
+
+    # -- without an access
+
+    def directory_entry_of(self, address):
+        """The directory entry that a walk would use without changing it, 0 if there is none: it is absent, malformed or not marked as accessed."""
+        if not self.cr0 & CR0_PG:
+            return identity(address)
+        if self.cr4 & CR4_PAE:
+            pointer = self.pointers[address >> 30]
+            if not pointer & PRESENT:
+                return 0
+            entry = self.guest.read64((pointer & PHYSICAL_PAGE) + (address >> 21 & 0x1ff) * 8)
+            malformed = (entry & PAE_RESERVED != 0 or entry < 0 and self.efer & EFER_NXE == 0 or
+                         self.is_large(entry) and entry & PAE_LARGE_RESERVED != 0)
+        else:
+            entry = self.guest.read32((self.cr3 & PAGE) + (address >> 22) * 4)
+            malformed = self.is_large(entry) and entry & PSE36_RESERVED != 0
+        if malformed or not entry & PRESENT or not entry & ACCESSED:
+            return 0
+        return entry
+
+    def is_large(self, directory_entry):
+        return directory_entry & LARGE != 0 and (self.cr4 & (CR4_PAE | CR4_PSE) != 0 or not self.cr0 & CR0_PG)
+
+    def large_frame(self, directory_entry, address):
+        """The guest-physical address of the 4 KB page at linear `address`, part of a large page."""
+        if self.cr0 & CR0_PG and not self.cr4 & CR4_PAE:
+            return directory_entry & 0xffc00000 | (directory_entry & 0x1e000) << 19 | address & 0x3ff000
+        return directory_entry & PHYSICAL_PAGE & ~0x1fffff | address & 0x1ff000
+
+    def table_of(self, directory_entry, address):
+        """The guest-physical address of the entries for the 2 MB at linear `address`."""
+        if self.cr4 & CR4_PAE:
+            return directory_entry & PHYSICAL_PAGE
+        return (directory_entry & PAGE) + (address >> 21 & 1) * 0x800
+
+    def table_entry(self, table, index):
+        """An entry of what `table_of` gave."""
+        if self.cr4 & CR4_PAE:
+            return self.guest.read64(table + index * 8)
+        return self.guest.read32(table + index * 4)
+
+
+def identity(address):
+    """What stands for a directory entry while paging is off: a page of 2 MB where linear addresses are physical ones."""
+    return address & 0xffe00000 | PRESENT | WRITABLE | USER | ACCESSED | DIRTY | LARGE
