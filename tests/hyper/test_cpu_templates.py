@@ -23,6 +23,8 @@ BODIES = {
     'arithmetic': 'add %ecx, %eax; adc $5, %edx; sbb %eax, %ebx; sub $0x12345, %eax; xor %edx, %ecx; cmp %eax, %edx; setl %al',
     'arithmetic of bytes and words': 'add %cl, %al; adc %dl, %bl; sub $3, %cx; xor %bx, %dx; or $0x1234, %ax; and $0x7f, %dl; cmp %al, %dl; seta %cl',
     'high bytes': 'add %ah, %bl; sub %ch, %dh; mov %al, %bh; mov %dh, %cl; cmp $3, %ah; movzbl %bh, %eax; and $0x3f, %ch; test %dh, %dh; setnz %dl',
+    'high bytes and memory': 'cmp %ah, (%ebp); seta %bl; add %ch, 1(%ebp); sub 2(%ebp), %dh; test %bh, 3(%ebp); setz %cl; test %dh, %bl; setz %al; '
+                             'test %bl, %ah; sets %bh; xor %dh, 4(%ebp); pushf; pop %esi; adc %ch, %ah; sbb (%ebp), %bh; test %dl, %dl',
     'arithmetic with memory': 'add %eax, (%ebp); adc 4(%ebp), %ecx; sbb $7, 8(%ebp); cmp %edx, (%ebp); sbbb $1, 3(%ebp); xorw %dx, 6(%ebp); setb %al',
     'increment and decrement': 'add %ecx, %eax; inc %eax; dec %edx; incl (%ebp); decb 5(%ebp); adc $0, %ebx; neg %ecx; notl 4(%ebp); negw 8(%ebp)',
     'flags kept by INC': 'cmp %eax, %ecx; inc %edx; setb %bl; lahf',
@@ -59,7 +61,15 @@ BODIES = {
     'strings': 'mov %ebp, %esi; lea 64(%ebp), %edi; mov $9, %ecx; rep movsb; mov $5, %ecx; rep stosl; lea 64(%ebp), %edi; mov %ebp, %esi; '
                'mov $20, %ecx; repe cmpsb; '
                'lodsl; movsw; scasb',
+    'strings backwards': 'lea 99(%ebp), %esi; lea 200(%ebp), %edi; mov $9, %ecx; std; rep movsb; stosb; mov $70, %ecx; repne scasb; lodsw; cld; lodsw',
+    'strings that are stopped': 'mov %ebp, %edi; mov $0x54, %al; mov $4000, %ecx; repne scasb; pushf; pop %edx; mov %ebp, %esi; inc %esi; mov $90, %ecx; '
+                                'repne cmpsb; sete %bl; xor %ecx, %ecx; rep stosb; mov $1, %ecx; rep lodsb; rep movsb %fs:(%esi), %es:(%edi)',
+    'strings over pages': 'lea 4000(%ebp), %esi; lea 20(%ebp), %edi; mov $1000, %ecx; rep movsl; lea 4094(%ebp), %edi; mov $3, %ecx; rep stosl; add %ecx, %eax',
+    'a string whose target overlaps its source': 'mov %ebp, %esi; lea 2(%ebp), %edi; mov $99, %ecx; rep movsw; mov %ebp, %esi; lea 3(%ebp), %edi; movsl',
     'system instructions': 'pushf; cli; pop %esi; mov %cr0, %edi; rdtsc; mov %ds, %bx; mov %ebx, %ds; cpuid',
+    'flags pushed and popped': 'add %eax, %ecx; pushf; cli; sub %edx, %ebx; popf; setb %al; pushf; sti; nop; cli; orl $0x400, (%esp); popf; pushf; pop %edi; '
+                               'cld; push %edx; andl $0xad5, (%esp); popf; adc %ebx, %edx',
+    'segment registers': 'mov %ds, %ax; mov %ax, %es; mov %es:(%ebp), %ecx; push %fs; pop %gs; mov %gs:4(%ebp), %edx; add %edx, %es:(%ebp)',
     'x87': 'fninit; fildl (%ebp); fadd %st(0), %st(0); fistpl 4(%ebp); mov 4(%ebp), %eax; fnstsw %ax',
     'SSE': 'movd %eax, %xmm0; paddd %xmm0, %xmm0; movd %xmm0, %ecx; movdqu (%ebp), %xmm1; pxor %xmm0, %xmm1; movdqu %xmm1, 16(%ebp)',
 }
@@ -118,7 +128,7 @@ def loop_of(body, values):
 def test_a_template_ends_in_the_interpreters_state(name):
     for values in VALUES:
         for ring in (0, 3):
-            if ring == 3 and (name == 'system instructions' or values != VALUES[-1]):
+            if ring == 3 and (name in ('system instructions', 'flags pushed and popped') or values != VALUES[-1]):
                 continue
 
             def prepare():
@@ -237,6 +247,32 @@ def test_a_template_that_overwrites_what_follows_in_itself_runs_the_new_bytes():
         hlt
     '''))
     assert guest.system.regs[2] == 6 + 5 + 4 + 3 + 2 + 1
+
+
+def test_a_string_instruction_that_overwrites_what_follows_in_its_own_block_is_seen():
+    for string in ('movsb', 'mov $3, %ecx; rep movsb; mov saved, %ecx'):
+        guest, _ = compare(lambda: Guest('''
+            mov $6, %%ecx
+        again:
+            mov $source, %%esi
+            mov %%ecx, saved
+            mov %%cl, 1(%%esi)
+            mov $target, %%edi
+            %s
+        target:
+            mov $0, %%al
+            nop
+            add %%al, %%dl
+            dec %%ecx
+            jnz again
+            hlt
+            .balign 4096
+        source: mov $0, %%al
+            nop
+        saved: .long 0
+        ''' % string))
+        if string != 'movsb':
+            assert guest.system.regs[2] == 6 + 5 + 4 + 3 + 2 + 1
 
 
 def test_a_page_of_code_that_is_mapped_elsewhere_is_looked_up_again():

@@ -113,16 +113,32 @@ def instruction_template(c, kind, target, source, size):
     return True
 
 
-def high_template(c, kind, target, source):
-    """With AH to BH: in the free registers."""
-    if target.is_memory or source.is_memory or kind == ADC or kind == SBB:
+def read_high(c, target, source, write):
+    """The operands of an instruction with AH to BH: the source, always in RCX, and that of a register target in RAX. False if there is no template."""
+    if target.is_memory:
+        if not c.has_template(target):
+            return False
+        c.access(target, 1, write)
+        c.read(source, 1)
+        return True
+    if source.is_memory and not c.has_template(source):
         return False
     assert isinstance(target, Register)
     c.save_flags()
+    c.read(source, 1)
     c.zero_extend(RAX, R8 + target.number, 2)
     if isinstance(target, Register8High):
         c.shift(5, RAX, 8)
-    c.move(RCX, c.read(source, 1))
+    return True
+
+
+def high_template(c, kind, target, source):
+    if kind == ADC or kind == SBB or not read_high(c, target, source, kind != CMP):
+        return False
+    if target.is_memory:
+        c.at_operand(kind << 3, RCX, 1)
+        c.have_flags()
+        return True
     c.arithmetic(kind, RAX, RCX, 1)
     c.have_flags()
     if kind != CMP:
@@ -291,7 +307,14 @@ class Test(Operation):
         target = self.target
         source = self.source
         size = self.size
-        if target.is_memory:
+        if isinstance(source, Register8High):
+            if not read_high(c, target, source, False):
+                return False
+            if target.is_memory:
+                c.at_operand(0x84, RCX, 1)
+            else:
+                c.registers(0x84, RCX, RAX, 1)
+        elif target.is_memory:
             if not c.has_template(target) or not c.has_template(source):
                 return False
             c.access(target, size, False)
@@ -301,8 +324,6 @@ class Test(Operation):
             else:
                 assert isinstance(source, Register)
                 c.at_operand(0x84 | int(size != 1), R8 + source.number, size)
-        elif isinstance(source, Register8High):
-            return False
         else:
             a = c.read(target, size)
             if isinstance(source, Immediate):

@@ -21,13 +21,18 @@ class Operation(object):
     indirect = False        # its target is not known when it is decoded
     counts = 1              # instructions retired
     shared = True           # may be one object for equal bytes at different places: see Mode.share
-    computes = False        # has no template, but the JIT does well with it: see runner.give_to_jit
+    computes = False        # has no template, but the JIT does well with it, so it is not called: see runner.give_to_jit
+    called = True           # without a template: whether template code can call it, see runner.perform
     enables_interrupts = False      # STI: the block ends after the next instruction, and events are checked there
 
     def execute(self, cpu, mode):
         raise NotImplementedError
 
     # -- for hyper.cpu.templates
+
+    def can_be_called(self, mode):
+        """Whether it can now: an Abort must leave the time too as it was."""
+        return True
 
     def effect(self):
         """READS, WRITES (all of the flags), CHANGES (some, or perhaps none), LEAVES."""
@@ -42,6 +47,7 @@ class Terminator(Operation):
     """The last operation of a block; `next` is the EIP of the instruction behind it."""
     _immutable_fields_ = ['next']
     ends_block = True
+    called = False
     repeats = False         # whether it may come back to itself
 
     def __init__(self, next_eip):

@@ -151,6 +151,7 @@ class PushFlags(Operation):
 class PopFlags(SlowTerminator):
     """It may enable interrupts, so the block ends and events are looked at."""
     _immutable_fields_ = ['size']
+    called = True
 
     def __init__(self, next_eip, size):
         SlowTerminator.__init__(self, next_eip)

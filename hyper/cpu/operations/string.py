@@ -11,6 +11,8 @@ from hyper.cpu import flags
 from hyper.cpu.flags import CC_SUB, mask, set_flags
 from hyper.cpu.mode import ES, CS, DS, TLB_INDEX, READ_TAG, WRITE_TAG, ADDEND, PAGE
 from hyper.cpu.operations.base import Operation, Terminator
+from hyper.cpu.templates.assembler import CMP, NE, RAX
+from hyper.cpu.templates.frame import PERFORMED
 
 MOVS, STOS, LODS, CMPS, SCAS = range(5)
 # time passes in a repetition, or a long one would stop the clock: 1 ns for an element, but where many are done at once only when the count passes a
@@ -189,8 +191,7 @@ class RepeatedString(Terminator):
             cpu.eip = self.next
             return
         done = 0
-        quick = (mode.flat and self.segment <= DS and self.segment != CS and m == 0xffffffff and kind != LODS and
-                 mode.system.eflags & flags.DF == 0)
+        quick = self.is_quick(mode)
         if quick:
             done = self.many(cpu, mode, count)
         else:
@@ -214,6 +215,29 @@ class RepeatedString(Terminator):
         else:
             cpu.eip = self.start
             cpu.icount -= 1     # not yet retired
+
+    def is_quick(self, mode):
+        """Whether many elements can be done at once."""
+        return mode.flat and self.has_quick_form() and mode.system.eflags & flags.DF == 0
+
+    def has_quick_form(self):
+        return self.segment <= DS and self.segment != CS and self.address_mask == 0xffffffff and self.kind != LODS
+
+    def can_be_called(self, mode):
+        return self.is_quick(mode)
+
+    def template(self, c):
+        if not self.has_quick_form():
+            return False
+        c.perform()
+        c.arithmetic_immediate(CMP, RAX, PERFORMED)
+        again = c.jump_if(NE)
+        c.retire()
+        c.go_to(self.next)
+        c.land(again)
+        c.retire_but_one()
+        c.go_to(self.start)
+        return True
 
     def many(self, cpu, mode, count):
         kind = self.kind

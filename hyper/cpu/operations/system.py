@@ -27,6 +27,7 @@ class SegmentLoad(SlowTerminator):
     _immutable_fields_ = ['segment']
     checks = False
     indirect = False
+    called = True
 
     def __init__(self, next_eip, segment):
         SlowTerminator.__init__(self, next_eip)
@@ -474,6 +475,7 @@ class ClearTaskSwitched(SlowOperation):
 class InvalidatePage(SlowTerminator):
     """INVLPG: the segment is not checked, its base is added."""
     _immutable_fields_ = ['operand']
+    called = True
 
     def __init__(self, next_eip, operand):
         SlowTerminator.__init__(self, next_eip)

@@ -6,7 +6,7 @@ they are saved to the frame before anything else changes the host's, if somethin
 
 What a template does not do, a fault above all, is left to the interpreter: the code is left with the state as it was before the operation, whose
 number it gives. So whatever a template may meet on the way it must check before it changes a register, and accesses that miss the TLB have it filled
-out of line, or end there.
+out of line, or end there. An operation without a template is called, as the interpreter would, if it can be: see `perform`.
 """
 from hyper.cpu.flags import signed
 from hyper.cpu.mode import ADDEND, PAGE, READ_TAG, TLB_INDEX, WRITE_TAG
@@ -62,7 +62,7 @@ class Compiler(Assembler):
     # -- what all code shares
 
     def write_common(self):
-        """The way in, the way out, and the call that fills the TLB."""
+        """The way in, the way out, and the calls that fill the TLB and do an operation."""
         self.enter = self.at        # C function: (frame, host address of the code) gives why it was left
         for register in [RBX, RBP, 12, 13, 14, 15]:
             self.prefixes(4, 0, 0, NO_INDEX, register)
@@ -99,6 +99,22 @@ class Compiler(Assembler):
         for k in range(len(saved)):
             self.load_quad(saved[k], RBP, frame.SAVED + 8 * k)
         self.byte(0xc3)
+        self.performing = self.at   # EAX: number of the block, ECX: of the operation; gives how it ended in EAX, and E if it was left alone
+        for n in range(8):
+            self.store(R8 + n, RBP, frame.REGISTERS + 4 * n)
+        self.store_quad(RSI, RBP, frame.ICOUNT)
+        self.lea_quad(RSP, RSP, -8)
+        self.move(RSI, RAX)
+        self.move(RDX, RCX)
+        self.load_quad(RDI, RBP, frame.SYSTEM)
+        self.memory(0xff, 2, RBP, NO_INDEX, 0, frame.PERFORM)
+        self.lea_quad(RSP, RSP, 8)
+        for n in range(8):
+            self.load(R8 + n, RBP, frame.REGISTERS + 4 * n)
+        self.load_quad(RSI, RBP, frame.ICOUNT)
+        self.load_quad(RDI, RBP, frame.RAM)
+        self.registers(0x85, RAX, RAX)
+        self.byte(0xc3)
         self.common_end = self.at
 
     # -- a block
@@ -131,14 +147,14 @@ class Compiler(Assembler):
             self.index = index
             self.needed_before = index == 0 or needed[index - 1]
             self.needed = needed[index]
-            whole = ops[index].template(self)
+            whole = ops[index].template(self) or ops[index].called and not ops[index].computes and self.perform()
             if whole:
                 index += 1
         self.index = index
         if whole:
             self.needed_before = index == 0 or needed[index - 1]
             self.needed = True
-            whole = block.terminator.template(self)
+            whole = block.terminator.template(self) or block.terminator.called and self.perform_terminator()
         if not whole:
             if index == 0:
                 self.at = start
@@ -402,6 +418,27 @@ class Compiler(Assembler):
         else:
             self.registers(0x88 | int(size != 1), source, to, size)
 
+    # -- operations that are called
+
+    def perform(self):
+        """Have `runner.perform` do the operation. Behind the call EAX says how that ended, and the flags are in the frame."""
+        self.save_flags()
+        self.move_immediate(RAX, self.number)
+        self.move_immediate(RCX, self.index)
+        self.call(self.performing)
+        self.leave_at(self.jump_if(E))
+        self.flags = IN_FRAME
+        self.adjust_is_wrong = False
+        return True
+
+    def perform_terminator(self):
+        self.perform()
+        self.arithmetic_immediate(CMP, RAX, frame.PERFORMED)
+        self.retire()
+        self.exits.append(Exit(self.jump_if(NE), -1, -1, False))
+        self.go_to(self.block.terminator.next)
+        return True
+
     # -- ways out
 
     def leave_at(self, jump):
@@ -411,6 +448,10 @@ class Compiler(Assembler):
     def retire(self):
         """The instructions of the block are done. Keeps the host's flags."""
         self.lea_quad(RSI, RSI, self.block.count)
+
+    def retire_but_one(self):
+        """The instructions before the last are done."""
+        self.lea_quad(RSI, RSI, self.block.count - 1)
 
     def go_to(self, eip):
         """Behind `retire`: on to a constant EIP."""

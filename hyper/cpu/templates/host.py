@@ -3,7 +3,7 @@ import platform
 
 from rpython.rlib import rmmap
 from rpython.rlib.nonconst import NonConstant
-from rpython.rlib.objectmodel import we_are_translated
+from rpython.rlib.objectmodel import specialize, we_are_translated
 from rpython.rtyper.annlowlevel import llhelper
 from rpython.rtyper.lltypesystem import lltype, rffi
 
@@ -11,7 +11,7 @@ AVAILABLE = platform.machine() in ('x86_64', 'AMD64')       # of the host that t
 PAGE_SIZE, READ_WRITE_EXECUTE = 4096, 7
 
 ENTRY = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed], lltype.Signed))
-FILL = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed))
+CALLBACK = lltype.Ptr(lltype.FuncType([lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed))
 
 
 def allocate(size):
@@ -41,11 +41,12 @@ def call(function, frame, code):
     return rffi.cast(ENTRY, function)(frame, code)
 
 
-def address_of_fill(function):
-    """The address of a C function that calls one of ours, which has the type FILL."""
+@specialize.arg(0)
+def address_of_callback(function):
+    """The address of a C function that calls one of ours, which has the type CALLBACK."""
     if not we_are_translated():
         return callback(function)
-    return rffi.cast(lltype.Signed, llhelper(FILL, function))
+    return rffi.cast(lltype.Signed, llhelper(CALLBACK, function))
 
 
 callbacks = {}          # untranslated: kept, or they would be freed

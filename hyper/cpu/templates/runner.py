@@ -11,7 +11,7 @@ from hyper.board import raw
 from hyper.cpu import flags
 from hyper.cpu import system as stops
 from hyper.cpu.block import NO_CODE, NOT_YET
-from hyper.cpu.faults import Abort
+from hyper.cpu.faults import Abort, ExecuteAlone
 from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
 from hyper.cpu.templates import frame, host
 from hyper.cpu.templates.compiler import Compiler, LEFT_AT
@@ -61,6 +61,48 @@ def fill(number, address, what):
     return int(raw.load64(mode.tlb, ((address >> 7) & TLB_INDEX) + (WRITE_TAG if write else READ_TAG)) == address & PAGE)
 
 
+def perform(number, block_number, index):
+    """Called by template code: does an operation of a block as the interpreter would. Gives how it ended."""
+    system = processors.systems[number]
+    templates = system.templates
+    f = templates.frame
+    block = templates.blocks[block_number]
+    page = block.page
+    mode = page.mode
+    operation = block.ops[index] if index < len(block.ops) else block.terminator
+    if len(system.debug.data) != 0 or not operation.can_be_called(mode):
+        return frame.LEFT_ALONE
+    cpu = hint(system.cpu, access_directly=True)
+    templates.take(cpu)
+    cpu.index = index
+    generation = system.code.generation
+    try:
+        operation.execute(cpu, mode)
+    except Abort, abort:
+        cpu.index = 0
+        if isinstance(abort, ExecuteAlone):
+            templates.end(frame.ALONE, block.starts[index], cpu.icount + index)
+        return frame.LEFT_ALONE         # any other the interpreter will meet again
+    cpu.index = 0
+    templates.give(cpu)
+    raw.store64(f, frame.DEADLINE, system.deadline)
+    count = index + 1
+    next = block.starts[count]
+    if operation.ends_block:
+        count = block.count
+        next = cpu.eip
+    raw.store32(f, frame.EIP, next)
+    if operation.far:
+        if not page.valid or system.code.generation != generation or system.mode is not mode or system.stop != stops.STOP_NONE:
+            return frame.ELSEWHERE
+    elif not page.valid:
+        templates.end(frame.WROTE_CODE, next, cpu.icount + count)
+        return frame.LEFT_ALONE
+    else:
+        templates.set_mode(mode)
+    return frame.PERFORMED if next == block.starts[index + 1] else frame.ELSEWHERE
+
+
 class Templates(object):
     """The template code of one processor."""
 
@@ -82,7 +124,8 @@ class Templates(object):
         self.left = 0                   # where `run` left the state
         self.number = processors.add(system)
         raw.store64(self.frame, frame.SYSTEM, self.number)
-        raw.store64(self.frame, frame.FILL, host.address_of_fill(fill))
+        raw.store64(self.frame, frame.FILL, host.address_of_callback(fill))
+        raw.store64(self.frame, frame.PERFORM, host.address_of_callback(perform))
         raw.store64(self.frame, frame.RAM, host.address_of(system.memory.storage))
         for segment in range(6):
             self.set_segment(segment)
@@ -94,7 +137,6 @@ class Templates(object):
         raw.store64(self.frame, at + frame.BASE, system.base[segment])
         raw.store64(self.frame, at + frame.READ_TOP, system.read_top[segment])
         raw.store64(self.frame, at + frame.WRITE_TOP, system.write_top[segment])
-
 
     def start_again(self):
         """The storage is full: forget all code."""
@@ -160,20 +202,35 @@ class Templates(object):
         """Run code from a block on; gives why it was left."""
         system = self.system
         self.set_mode(block.page.mode)
+        self.give(cpu)
+        raw.store64(self.frame, frame.ICOUNT, cpu.icount)
+        raw.store64(self.frame, frame.DEADLINE, system.deadline)
+        why = host.call(self.entry, self.frame_address, self.base + block.code)
+        self.take(cpu)
+        return why
+
+    def give(self, cpu):
+        """Registers and flags to the frame."""
         f = self.frame
         for n in range(8):
             raw.store32(f, frame.REGISTERS + 4 * n, cpu.regs[n])
         known = flags.arithmetic(cpu)
         raw.store16(f, frame.FLAGS, (known & 0xd5) << 8 | known >> 11)
-        raw.store64(f, frame.ICOUNT, cpu.icount)
-        raw.store64(f, frame.DEADLINE, system.deadline)
-        why = host.call(self.entry, self.frame_address, self.base + block.code)
+
+    def take(self, cpu):
+        """Registers, flags and the instruction count from the frame."""
+        f = self.frame
         for n in range(8):
             cpu.regs[n] = raw.load32(f, frame.REGISTERS + 4 * n)
         known = raw.load16(f, frame.FLAGS)
         flags.set_flags(cpu, flags.CC_FLAGS, 4, (known >> 8) & 0xd5 | (known & 1) << 11, 0)
         cpu.icount = raw.load64(f, frame.ICOUNT)
-        return why
+
+    def end(self, how, eip, icount):
+        """An operation that was called has ended so that the interpreter must not do it."""
+        raw.store32(self.frame, frame.ENDED, how)
+        raw.store32(self.frame, frame.EIP, eip)
+        raw.store64(self.frame, frame.ICOUNT, icount)
 
     def last_block(self):
         return self.blocks[raw.load32(self.frame, frame.BLOCK)]
@@ -245,6 +302,15 @@ def run(system, block):
             return block
         else:
             index = raw.load32(templates.frame, frame.INDEX)
+            ended = raw.load32(templates.frame, frame.ENDED)
+            if ended != 0:
+                raw.store32(templates.frame, frame.ENDED, 0)
+                cpu.eip = raw.load32(templates.frame, frame.EIP)
+                templates.left = engine.IN_CPU
+                if ended == frame.ALONE:
+                    cpu.save(system)
+                    templates.left = engine.AT_REST
+                return None
             if index < len(block.ops) and block.ops[index].computes:
                 block.heat += 1
                 if block.heat > REPEATED:
