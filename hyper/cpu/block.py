@@ -9,6 +9,7 @@ from rpython.rlib.jit import elidable, dont_look_inside
 from hyper.board import raw
 from hyper.board.memory import FRAME, CodeWatcher
 from hyper.cpu.faults import Abort, ExecuteAlone
+from hyper.cpu.translations import GLOBAL
 
 PAGE = 0xfffff000
 ITLB_ENTRIES = 256
@@ -16,6 +17,7 @@ FETCH = 2
 LINE, LINES = 64, 64    # which bytes of a frame are decoded is remembered by lines
 NEVER = 1 << 62
 MOST_DORMANT = 256      # codes that are kept though no frame holds them
+FETCHED = 1 << 16
 NO_CODE, NOT_YET = -1, 0 # of Block.code, else the position of its template code
 
 
@@ -118,7 +120,7 @@ class CodeCache(CodeWatcher):
 
     known: code by a sample of its bytes; left: by frame, the code that data beside it were written into; dormant: code that no frame holds, oldest
     first; executing: whether guest code is under way, which then may be that in the frame that is written."""
-    _immutable_fields_ = ['system', 'itlb', 'frames', 'known', 'left', 'nowhere', 'no_memory']
+    _immutable_fields_ = ['system', 'itlb', 'frames', 'known', 'left', 'nowhere', 'no_memory', 'fetched']
 
     def __init__(self, system):
         self.system = system
@@ -130,6 +132,9 @@ class CodeCache(CodeWatcher):
         self.executing = False
         self.template_threshold = NEVER     # how often a block is interpreted before it gets template code
         self.generation = 0                 # of what the instruction TLB holds: it may not be relied on when this has changed
+        self.global_generation = 0          # the same of global translations, and all in supervisor modes while those are global
+        self.supervisor_is_global = True    # whether they are
+        self.fetched = raw.allocate(FETCHED)    # for each linear page, by its low bits, whether code has ever been fetched from it
         self.no_memory = Code(0, -1)
         self.nowhere = CodePage(None, -1, None)
         self.itlb = [self.nowhere] * ITLB_ENTRIES
@@ -162,6 +167,9 @@ class CodeCache(CodeWatcher):
             mode.pages[key] = page
             code.pages.append(page)
         self.itlb[itlb_slot(base)] = page
+        raw.store8(self.fetched, base >> 12 & (FETCHED - 1), 1)
+        if not mode.user and self.system.mmu.leaf & GLOBAL == 0:
+            self.supervisor_is_global = False
         return page
 
     def page(self, mode, base):
@@ -173,18 +181,35 @@ class CodeCache(CodeWatcher):
 
     def flush(self):
         """Forget translations; pages and their traces stay, and are found again by frame."""
+        self.changed()
+        self.supervisor_is_global = True
+        self.forget_pages()
+
+    def flush_local(self):
+        """Forget the translations that are not global."""
+        if self.supervisor_is_global:
+            self.generation += 1
+            self.forget_pages()
+        else:
+            self.flush()
+
+    def changed(self):
         self.generation += 1
+        self.global_generation += 1
+
+    def forget_pages(self):
         itlb = self.itlb
         for k in range(ITLB_ENTRIES):
             itlb[k] = self.nowhere
 
     def invalidate(self, address):
-        self.generation += 1
+        if raw.load8(self.fetched, address >> 12 & (FETCHED - 1)):
+            self.changed()
         self.itlb[itlb_slot(address)] = self.nowhere
 
     def forget(self, code):
         """Forget the translations that lead to its pages."""
-        self.generation += 1
+        self.changed()
         for page in code.pages:
             slot = itlb_slot(page.base)
             if self.itlb[slot] is page:

@@ -87,7 +87,9 @@ class MMU(object):
             self.clear_entry(i)
             raw.store64(supervisor, i + STATE, 0)
         self.filled = 0
-        self.flushed()
+        if self.high_filled:
+            self.forget_high()
+        self.system.code.flush()
 
     def flush_local(self):
         """Forget the translations that are not global (a write to CR3)."""
@@ -105,18 +107,15 @@ class MMU(object):
             else:
                 raw.store64(supervisor, i + STATE, 0)
         self.filled = kept
-        self.flushed()
+        if self.high_filled:
+            self.forget_high()
+        self.system.code.flush_local()
 
     def keep_global(self, tlb, i):
         if raw.load64(tlb, i + STATE) & GLOBAL and raw.load64(tlb, i + READ_TAG) >= 0:
             return True
         self.clear_in(tlb, i)
         return False
-
-    def flushed(self):
-        if self.high_filled:
-            self.forget_high()
-        self.system.code.flush()
 
     def put_aside(self, kept, ept_pointer):
         """Leave no translation, but keep them in the Translations for `bring_back`."""

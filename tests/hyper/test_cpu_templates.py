@@ -305,6 +305,59 @@ def test_a_page_of_code_that_is_mapped_elsewhere_is_looked_up_again():
     assert compiled > 3
 
 
+def test_global_code_stays_known_at_a_write_to_cr3_and_not_behind_invlpg():
+    """A call of a global page, with its table entry changed by one and another way: the old translation may be used until INVLPG, other pages' not."""
+    for change in ('mov %cr3, %eax; mov %eax, %cr3', 'invlpg 0x50000', 'mov %cr4, %eax; xor $0x80, %eax; mov %eax, %cr4; xor $0x80, %eax; mov %eax, %cr4'):
+        def prepare():
+            guest = Guest('''
+                mov $6, %%ecx
+            again:
+                call 0x50000
+                call 0x52000
+                xorl $0x1000, 0x9000 + 0x50 * 4
+                xorl $0x1000, 0x9000 + 0x52 * 4
+                mov %%cr3, %%eax; mov %%eax, %%cr3
+                %s
+                loop again
+                hlt
+            ''' % change)
+            guest.enable_paging()
+            guest.system.cr4 |= 0x80
+            guest.memory.write32(0x9000 + 0x50 * 4, guest.memory.read32(0x9000 + 0x50 * 4) | 0x100)
+            guest.write('add $1, %edx; ret', 0x50000)
+            guest.write('add $100, %edx; ret', 0x51000)
+            guest.write('add $10000, %ebx; ret', 0x52000)
+            guest.write('add $1, %ebx; ret', 0x53000)
+            return guest
+
+        guest, compiled = compare(prepare)
+        assert guest.system.regs[3] == 30003
+        assert guest.system.regs[2] in ((303,) if 'cr3' not in change else (6, 303))
+
+
+def test_an_instruction_that_ends_on_another_page_is_looked_up_again_when_that_changes():
+    def prepare():
+        guest = Guest('''
+            mov $8, %ecx
+        again:
+            call 0x50ffa
+            add %eax, %edx
+            xorl $0x1000, 0x9000 + 0x51 * 4
+            invlpg 0x51000
+            loop again
+            hlt
+        ''')
+        guest.enable_paging()
+        guest.map(0x51000, 0x52000, 3)
+        guest.memory.write_bytes(0x52000, '\x01\0\0\xc3')
+        guest.memory.write_bytes(0x53000, '\x64\0\0\xc3')
+        guest.memory.write_bytes(0x50ffa, '\x90\x90\x90\x90\xb8\x05')
+        return guest
+
+    guest, compiled = compare(prepare)
+    assert guest.system.regs[2] == 4 * (0x105 + 0x6405)
+
+
 def test_interrupts_come_between_the_same_instructions():
     """Single instructions of time decide: a loop is left at each of many limits."""
     source = '''

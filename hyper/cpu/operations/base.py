@@ -30,10 +30,6 @@ class Operation(object):
 
     # -- for hyper.cpu.templates
 
-    def can_be_called(self, mode):
-        """Whether it can now: an Abort must leave the time too as it was."""
-        return True
-
     def effect(self):
         """READS, WRITES (all of the flags), CHANGES (some, or perhaps none), LEAVES."""
         return READS | LEAVES

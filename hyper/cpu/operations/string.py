@@ -194,8 +194,6 @@ class RepeatedString(Terminator):
         quick = self.is_quick(mode)
         if quick:
             done = self.many(cpu, mode, count)
-        else:
-            mode.system.pass_time(1)
         if done == 0:
             element(cpu, mode, kind, self.segment, size, m)
             done = 1
@@ -203,7 +201,9 @@ class RepeatedString(Terminator):
             self.compare_last(cpu, mode, done)
         advance_indices(cpu, kind, step(mode, size) * done, m)
         count -= done
-        if quick and count >> TIMED != count + done >> TIMED:
+        if not quick:
+            mode.system.pass_time(1)
+        elif count >> TIMED != count + done >> TIMED:
             mode.system.pass_time(1 << TIMED)
         cpu.regs[1] = (cpu.regs[1] & ~m & 0xffffffff) | count
         if count == 0:
@@ -218,17 +218,10 @@ class RepeatedString(Terminator):
 
     def is_quick(self, mode):
         """Whether many elements can be done at once."""
-        return mode.flat and self.has_quick_form() and mode.system.eflags & flags.DF == 0
-
-    def has_quick_form(self):
-        return self.segment <= DS and self.segment != CS and self.address_mask == 0xffffffff and self.kind != LODS
-
-    def can_be_called(self, mode):
-        return self.is_quick(mode)
+        return (mode.flat and self.segment <= DS and self.segment != CS and self.address_mask == 0xffffffff and self.kind != LODS and
+                mode.system.eflags & flags.DF == 0)
 
     def template(self, c):
-        if not self.has_quick_form():
-            return False
         c.perform()
         c.arithmetic_immediate(CMP, RAX, PERFORMED)
         again = c.jump_if(NE)

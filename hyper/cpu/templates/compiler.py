@@ -16,6 +16,7 @@ from hyper.cpu.templates import frame
 from hyper.cpu.templates.assembler import (Assembler, RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, STACK, NO_INDEX, OR, AND, XOR, CMP, E, NE, GE, G, A)
 
 M32 = 0xffffffff
+LAST_WHOLE = 0x1000 - 15        # offset in a page behind which an instruction may end on the next, so that the way to it depends on more than the page
 LEFT_BEHIND, LEFT_AT = 0, 1     # in EAX: behind the block, or at an operation
 
 # where the guest's flags are
@@ -460,7 +461,7 @@ class Compiler(Assembler):
         here = eip & PAGE == page.base
         if block.checks or eip < block.end or not here:
             self.look_at_events(eip)
-        if here:
+        if here and eip & 0xfff <= LAST_WHOLE:
             self.exits.append(Exit(self.jump(), -1, eip, True))
             return
         slot = frame.cache_slot(eip)

@@ -23,7 +23,7 @@ SEGMENTS = 192          # for each of ES to GS: base, highest offset to read, to
 SEGMENT_SIZE = 24
 BASE, READ_TOP, WRITE_TOP = 0, 8, 16
 CACHE = 384             # where the code of blocks is: pairs of KEY | linear address, and host address
-CACHE_ENTRIES = 4096
+CACHE_ENTRIES = 32768   # few of a kernel's and a program's hot blocks must meet in one
 SIZE = CACHE + 16 * CACHE_ENTRIES
 
 # how an operation that was called ended: aborted, as if it had not begun; done; done, and not to be followed by the next instruction of this code

@@ -2,7 +2,7 @@
 
 Between the interpreter, which is slow, and the JIT's traces, which take long to make. Blocks of one page are linked by jumps; every other transfer
 looks for its target in a cache (`frame.CACHE`), by linear address and `KEY`: the mode, and a generation that changes whenever a translation for
-fetching may. `run` does what `engine.execute` does behind a block, in the same order, so events are taken at the same instruction whatever runs it.
+fetching may: that of all translations in user modes, in others that of the global ones. `run` does what `engine.execute` does behind a block, in the same order, so events are taken at the same instruction whatever runs it.
 Untranslated this works too, but is not how a session runs: it is for tests, and to see what code does.
 """
 from rpython.rlib.jit import hint
@@ -70,7 +70,7 @@ def perform(number, block_number, index):
     page = block.page
     mode = page.mode
     operation = block.ops[index] if index < len(block.ops) else block.terminator
-    if len(system.debug.data) != 0 or not operation.can_be_called(mode):
+    if len(system.debug.data) != 0:
         return frame.LEFT_ALONE
     cpu = hint(system.cpu, access_directly=True)
     templates.take(cpu)
@@ -120,6 +120,7 @@ class Templates(object):
         self.mode_number = 0
         self.modes = []
         self.generation = -1
+        self.eras = [0, 0]              # how often the generations of user modes and others have come round
         self.key = 0
         self.left = 0                   # where `run` left the state
         self.number = processors.add(system)
@@ -157,7 +158,7 @@ class Templates(object):
         block.code = NO_CODE
         if not (mode.flat and mode.code32 and mode.stack32 and mode.protected and mode.cs_base == 0) or mode.aligned or mode.vm86:
             return
-        if block.tail is not None or block.page.code is None or block.end > M32:
+        if block.page.code is None or block.end > M32 or (block.tail is not None and block.tail.code is None):
             return
         if self.compiler.at > CODE_SIZE - LONGEST_BLOCK:
             self.start_again()
@@ -175,14 +176,17 @@ class Templates(object):
 
     def set_mode(self, mode):
         """The mode and the generation that code is entered in."""
-        generation = self.system.code.generation
+        code = self.system.code
+        generation = code.generation if mode.user else code.global_generation
         if mode is self.mode and generation == self.generation:
             return
         if mode is not self.mode:
             self.mode = mode
             self.mode_number = self.number_of(mode)
             raw.store64(self.frame, frame.TLB, host.address_of(mode.tlb))
-        if generation // GENERATIONS != self.generation // GENERATIONS:
+        era = generation // GENERATIONS
+        if era != self.eras[int(mode.user)]:
+            self.eras[int(mode.user)] = era
             self.forget_cache()
         self.generation = generation
         self.key = ((generation % GENERATIONS + 1) * MODES + self.mode_number) << 32
@@ -347,7 +351,7 @@ def run(system, block):
             page = system.code.page(mode, base)
         block = engine.follow(block, page, address)
         if block.tail is not None:
-            return engine.with_tail(block, system, mode, base)
+            block = engine.with_tail(block, system, mode, base)
         if block.code != NO_CODE:
             block.heat += 1
             times = templates.times
