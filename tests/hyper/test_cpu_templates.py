@@ -71,9 +71,18 @@ BODIES = {
                                'cld; push %edx; andl $0xad5, (%esp); popf; adc %ebx, %edx',
     'segment registers': 'mov %ds, %ax; mov %ax, %es; mov %es:(%ebp), %ecx; push %fs; pop %gs; mov %gs:4(%ebp), %edx; add %edx, %es:(%ebp)',
     'x87': 'fninit; fildl (%ebp); fadd %st(0), %st(0); fistpl 4(%ebp); mov 4(%ebp), %eax; fnstsw %ax',
+    'SSE on bits': 'movd %eax, %xmm0; movd %ecx, %xmm1; punpckldq %xmm1, %xmm0; pshufd $0x1b, %xmm0, %xmm2; movdqu %xmm2, 1(%ebp); pxor (%ebp), %xmm2; '
+                   'pcmpeqb %xmm2, %xmm2; pmovmskb %xmm2, %edx; paddd 16(%ebp), %xmm0; psllw $3, %xmm0; psrldq $5, %xmm0; movaps %xmm0, 32(%ebp); '
+                   'movq %xmm0, 48(%ebp); movq 49(%ebp), %xmm3; movhps 8(%ebp), %xmm3; movlps %xmm3, 60(%ebp); pextrw $3, %xmm3, %esi; '
+                   'shufps $0x4e, %xmm3, %xmm1; unpckhps %xmm1, %xmm3; andnps %xmm3, %xmm1; movss 4(%ebp), %xmm4; movsd %xmm4, %xmm1; movd %xmm1, %edi; '
+                   'pshuflw $0x39, %xmm1, %xmm5; pshufhw $0x39, %xmm5, %xmm5; movupd %xmm5, 72(%ebp); movmskps %xmm5, %eax; movnti %ecx, 90(%ebp); '
+                   'movhlps %xmm5, %xmm1; packuswb %xmm1, %xmm5; movdqa %xmm5, 96(%ebp)',
+    'SSE on other things': 'movd %eax, %xmm1; pinsrw $3, %ecx, %xmm1; cvtsi2sd %eax, %xmm2; addsd %xmm2, %xmm2; movsd %xmm2, (%ebp); movq %xmm1, 8(%ebp); '
+                           'movd %ecx, %mm0; paddb %mm0, %mm0; movq %mm0, 16(%ebp); emms; pshufb %xmm1, %xmm2; movdqu %xmm2, 32(%ebp)',
+    'an SSE operand that is not aligned': 'movdqa 16(%ebp), %xmm0; movdqa 4(%ebp), %xmm0',
     'SSE': 'movd %eax, %xmm0; paddd %xmm0, %xmm0; movd %xmm0, %ecx; movdqu (%ebp), %xmm1; pxor %xmm0, %xmm1; movdqu %xmm1, 16(%ebp)',
 }
-LITTLE_CODE = ['other segments', 'double shifts', 'system instructions', 'SSE', 'x87']
+LITTLE_CODE = ['other segments', 'double shifts', 'system instructions', 'SSE', 'x87', 'an SSE operand that is not aligned']
 VALUES = [(0, 0, 0, 0), (1, 2, 3, 4), (0x7fffffff, 1, 0x80000000, 0xffffffff), (0xffffffff, 0xffffffff, 1, 0x12345678),
           (0xdeadbeef, 0x1f, 0xcafe1234, 0x80008080), (0x80000000, 33, 0xffff, 0xff00ff0f)]
 
@@ -420,6 +429,28 @@ def test_code_is_written_anew_when_its_storage_is_full(monkeypatch):
     compare(prepare)
 
 
+def test_sse_in_a_template_faults_when_it_is_not_allowed_any_more():
+    for change, vector in (('mov %cr0, %eax; or $8, %eax; mov %eax, %cr0', 7), ('mov %cr0, %eax; or $4, %eax; mov %eax, %cr0', 6),
+                           ('mov %cr4, %eax; and $~0x200, %eax; mov %eax, %cr4', 6)):
+        def prepare():
+            guest = Guest('''
+                mov $5, %%ecx
+            again:
+                paddd %%xmm0, %%xmm1
+                pmovmskb %%xmm1, %%edx
+                dec %%ecx
+                jnz again
+                %s
+                mov $5, %%ecx
+                jmp again
+            ''' % change)
+            guest.system.cr4 |= 0x600
+            return guest
+
+        guest, compiled = compare(prepare)
+        assert guest.event_at_end.vector == vector
+
+
 def test_a_block_that_leaves_computing_operations_again_and_again_is_given_to_the_jit():
     def prepare():
         return Guest('''
@@ -427,7 +458,7 @@ def test_a_block_that_leaves_computing_operations_again_and_again_is_given_to_th
         again:
             lea 1(%eax), %eax
             movd %eax, %xmm0
-            paddd %xmm0, %xmm1
+            addsd %xmm0, %xmm1
             dec %ecx
             jnz again
             movd %xmm1, %edx

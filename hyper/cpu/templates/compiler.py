@@ -324,8 +324,9 @@ class Compiler(Assembler):
         else:
             self.move_immediate(to, displacement)
 
-    def access(self, operand, size, write):
-        """The bytes of a memory operand may be accessed at RDI + RAX from now on. Uses RCX and RDX, and the host's flags."""
+    def access(self, operand, size, write, zero_bits=0):
+        """The bytes of a memory operand may be accessed at RDI + RAX from now on; zero_bits: bits of the address that must be zero. Uses RCX and RDX,
+        and the host's flags."""
         assert isinstance(operand, Memory)
         self.save_flags()
         self.effective_address(RAX, operand)
@@ -335,6 +336,10 @@ class Compiler(Assembler):
             self.memory(0x3b, RCX, RBP, NO_INDEX, 0, segment + (frame.WRITE_TOP if write else frame.READ_TOP), 4, 1)
             self.leave_at(self.jump_if(G))
             self.memory(0x03, RAX, RBP, NO_INDEX, 0, segment + frame.BASE)
+        if zero_bits:
+            self.registers(0xf6, 0, RAX, 1)         # TEST
+            self.byte(zero_bits)
+            self.leave_at(self.jump_if(NE))
         self.look_up(size, write)
 
     def access_at(self, register, displacement, size, write):
@@ -371,7 +376,7 @@ class Compiler(Assembler):
         self.arithmetic_immediate(AND, RCX, PAGE - (1 << 32))
         self.arithmetic_immediate(AND, RDX, TLB_INDEX)
         self.memory(0x3b, RCX, RBX, RDX, 0, WRITE_TAG if write else READ_TAG, 4, 1)
-        self.misses.append(Miss(self.jump_if(NE), retry, self.index, size | int(write) << 4))
+        self.misses.append(Miss(self.jump_if(NE), retry, self.index, size | int(write) << 8))
         self.memory(0x03, RAX, RBX, RDX, 0, ADDEND, 4, 1)
 
     def at_operand(self, code, reg, size):

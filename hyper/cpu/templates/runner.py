@@ -13,6 +13,7 @@ from hyper.cpu import system as stops
 from hyper.cpu.block import NO_CODE, NOT_YET
 from hyper.cpu.faults import Abort, ExecuteAlone
 from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
+from hyper.cpu.operations.sse.state import EM, OSFXSR, TS
 from hyper.cpu.templates import frame, host
 from hyper.cpu.templates.compiler import Compiler, LEFT_AT
 
@@ -23,6 +24,10 @@ LONGEST_BLOCK = 64 << 10        # bytes of template code: more than any takes
 MODES = 64                      # numbers of modes in a KEY
 GENERATIONS = 1 << 24
 REPEATED = 500          # times that a block leaves an operation which the JIT does well with
+
+
+def is_sse_allowed(system):
+    return system.cr0 & (EM | TS) == 0 and system.cr4 & OSFXSR != 0
 
 
 class Processors(object):
@@ -44,11 +49,11 @@ processors = Processors()
 
 
 def fill(number, address, what):
-    """Called by template code that has missed the TLB: 1 if it holds the page now and nothing else has changed. what: size | writes << 4."""
+    """Called by template code that has missed the TLB: 1 if it holds the page now and nothing else has changed. what: size | writes << 8."""
     system = processors.systems[number]
     mode = system.mode
-    size = what & 15
-    write = what >> 4
+    size = what & 0xff
+    write = what >> 8
     generation = system.code.generation
     if len(system.debug.data) != 0 or (address & 0xfff) + size > 0x1000:
         return 0
@@ -128,6 +133,7 @@ class Templates(object):
         raw.store64(self.frame, frame.FILL, host.address_of_callback(fill))
         raw.store64(self.frame, frame.PERFORM, host.address_of_callback(perform))
         raw.store64(self.frame, frame.RAM, host.address_of(system.memory.storage))
+        raw.store64(self.frame, frame.FPU, host.address_of(system.fpu.image))
         for segment in range(6):
             self.set_segment(segment)
 
@@ -214,8 +220,10 @@ class Templates(object):
         return why
 
     def give(self, cpu):
-        """Registers and flags to the frame."""
+        """Registers and flags to the frame, and what may have changed of the mode."""
+        system = self.system
         f = self.frame
+        raw.store32(f, frame.SSE, int(is_sse_allowed(system)))
         for n in range(8):
             raw.store32(f, frame.REGISTERS + 4 * n, cpu.regs[n])
         known = flags.arithmetic(cpu)

@@ -4,6 +4,8 @@ from hyper.cpu import fpu
 from hyper.cpu.operations.base import Operation
 from hyper.cpu.operations.sse.operands import RESULT
 from hyper.cpu.operations.sse.state import check, note
+from hyper.cpu.operations.sse.template import LOAD, STORE, XMM0, XMM1, begin, has_template, image, instruction, load_xmm
+from hyper.cpu.templates.assembler import NO_INDEX, R8, RCX
 
 
 class Compute(Operation):
@@ -27,8 +29,33 @@ class Compute(Operation):
             note(system, flags)
 
 
+    def template(self, c):
+        entry = self.entry
+        source = self.source
+        by_constant = entry.source.kind == 'I'
+        if not entry.same_on_host or not has_template(c, source, 16):
+            return False
+        begin(c)
+        if by_constant:
+            image(c)
+        else:
+            load_xmm(c, XMM1, source)
+        c.memory(LOAD, XMM0, RCX, NO_INDEX, 0, self.to, 2)
+        if by_constant:
+            instruction(c, entry, entry.group, XMM0)
+        else:
+            instruction(c, entry, XMM0, XMM1)
+        if entry.immediate:
+            c.byte(self.immediate)
+        c.memory(STORE, XMM0, RCX, NO_INDEX, 0, self.to, 2)
+        return True
+
+
 class ComputeMMX(Compute):
     """The result is in an MMX register, and makes the x87 register that it lies in a NaN."""
+
+    def template(self, c):
+        return False
 
     def execute(self, cpu, mode):
         Compute.execute(self, cpu, mode)
@@ -49,3 +76,14 @@ class ComputeGeneral(Compute):
         to = self.to
         assert to >= 0
         cpu.regs[to] = raw.load32(system.fpu.image, RESULT)
+
+    def template(self, c):
+        entry = self.entry
+        if not entry.same_on_host:
+            return False
+        begin(c)
+        load_xmm(c, XMM1, self.source)
+        instruction(c, entry, R8 + self.to, XMM1)
+        if entry.immediate:
+            c.byte(self.immediate)
+        return True

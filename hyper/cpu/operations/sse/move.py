@@ -3,6 +3,8 @@ from hyper.board import raw
 from hyper.cpu import fpu
 from hyper.cpu.operations.base import Operation
 from hyper.cpu.operations.sse.state import check
+from hyper.cpu.operations.sse.template import LOAD, STORE, XMM0, access, begin, has_template, image, load_general, load_xmm
+from hyper.cpu.templates.assembler import NO_INDEX, R8, RCX, RDI, RDX
 
 
 class Load(Operation):
@@ -36,6 +38,26 @@ class Load(Operation):
             raw.store64(image, to + 8, 0)
         if entry.mmx:
             system.fpu.mmx_enter()
+
+    def template(self, c):
+        entry = self.entry
+        size = entry.target.size
+        source = self.source
+        to = self.to
+        if entry.mmx or not has_template(c, source, size):
+            return False
+        begin(c)
+        if size == 16:
+            load_xmm(c, XMM0, source)
+            c.memory(STORE, XMM0, RCX, NO_INDEX, 0, to, 2)
+            return True
+        load_general(c, source, size)
+        clears = entry.target.clears
+        c.memory(0x89, RDX, RCX, NO_INDEX, 0, to, 4, int(size == 8 or clears))
+        if clears:
+            c.memory(0xc7, 0, RCX, NO_INDEX, 0, to + 8, 4, 1)
+            c.word(0)
+        return True
 
 
 class LoadMMX(Operation):
@@ -86,6 +108,23 @@ class Store(Operation):
         if entry.mmx:
             system.fpu.mmx_enter()
 
+    def template(self, c):
+        size = self.entry.target.size
+        target = self.target
+        if self.entry.mmx or not has_template(c, target, size):
+            return False
+        begin(c)
+        access(c, target, size, True)
+        image(c)
+        if size == 16:
+            c.memory(LOAD, XMM0, RCX, NO_INDEX, 0, self.at, 2)
+            c.at_operand(STORE, XMM0, 2)
+        else:
+            wide = int(size == 8)
+            c.memory(0x8b, RDX, RCX, NO_INDEX, 0, self.at, 4, wide)
+            c.memory(0x89, RDX, RDI, c.place, 0, 0, 4, wide)
+        return True
+
 
 class StoreGeneral(Operation):
     """MOVD to a general register."""
@@ -106,6 +145,14 @@ class StoreGeneral(Operation):
         if self.entry.mmx:
             system.fpu.mmx_enter()
 
+    def template(self, c):
+        if self.entry.mmx:
+            return False
+        begin(c)
+        image(c)
+        c.load(R8 + self.number, RCX, self.at)
+        return True
+
 
 class StoreFromGeneral(Operation):
     """MOVNTI."""
@@ -120,3 +167,10 @@ class StoreFromGeneral(Operation):
         n = self.number
         assert n >= 0
         self.target.store32(cpu, mode, cpu.regs[n])
+
+    def template(self, c):
+        if not has_template(c, self.target, 4):
+            return False
+        access(c, self.target, 4, True)
+        c.at_operand(0x89, R8 + self.number, 4)
+        return True

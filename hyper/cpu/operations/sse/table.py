@@ -129,6 +129,9 @@ SHIFTS = [
 ]
 WIDE_SHIFTS = [(0x73, 3, 'PSRLDQ'), (0x73, 7, 'PSLLDQ')]
 
+OF_BITS = ([row[2] for feature, rows in BITS + INTEGERS for row in rows] + [row[1] for feature, rows in TWINS for row in rows] +
+           [row[2] for row in SHIFTS + WIDE_SHIFTS])
+
 # -- those that are done by the function of another
 
 SAME = {'ANDPS': 'pand', 'ANDPD': 'pand', 'ANDNPS': 'pandn', 'ANDNPD': 'pandn', 'ORPS': 'por', 'ORPD': 'por', 'XORPS': 'pxor', 'XORPD': 'pxor',
@@ -149,9 +152,10 @@ class Operand(object):
 class Entry(object):
     """One form of an instruction. group: ModRM.reg where that belongs to the opcode, or -1; immediate: whether an immediate byte follows; feature: which
     brought it; number: of its operation in arithmetic.c, -1 for a move; mmx, xmm: whether it uses those registers; aligned:
-    a memory operand of 16 bytes must be aligned."""
+    a memory operand of 16 bytes must be aligned; same_on_host: it is on XMM registers, and nothing but their bits decides what it does, so that any
+    host with SSE2 does the same."""
     _immutable_fields_ = ['map', 'prefix', 'opcode', 'group', 'name', 'operands', 'target', 'source', 'immediate', 'feature', 'number', 'mmx',
-                          'xmm', 'aligned']
+                          'xmm', 'aligned', 'same_on_host']
 
     def __init__(self, map, prefix, opcode, group, name, operands, feature, is_move):
         parts = operands.split(',')
@@ -169,6 +173,7 @@ class Entry(object):
         self.mmx = 'P' in kinds or 'Q' in kinds or 'N' in kinds
         self.xmm = 'V' in kinds or 'W' in kinds or 'U' in kinds
         self.aligned = name not in UNALIGNED
+        self.same_on_host = name in OF_BITS and feature <= SSE2 and not self.mmx and self.source.kind != 'E'
         self.number = -1 if is_move else number_of(function_name(name, kinds))
 
 
