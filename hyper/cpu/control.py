@@ -438,8 +438,9 @@ def shadow(system, of_stack):
 
 def interrupts_enabled(system):
     """IF has become 1: what waits for that must be looked at."""
+    from hyper.vmx import intercepts
     interrupts = system.interrupts
-    if system.vmx_non_root or (interrupts is not None and interrupts.pending()):
+    if (interrupts is not None and interrupts.pending()) or (system.vmx_non_root and intercepts.interrupt_window_exits(system)):
         system.interrupt_changed()
 
 
