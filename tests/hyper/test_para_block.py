@@ -130,6 +130,19 @@ def test_a_segment_can_be_longer_than_a_page_and_a_request_has_twelve(rig):
     assert rig.words(12, 1) == [16] and rig.words(30, 1) == [24 + 80]
 
 
+def test_segments_of_a_request_are_moved_from_and_to_the_disk_at_once(rig):
+    segments = [rig.buffer(10 + 2 * k, 8) for k in range(12)]
+    assert rig.do(READ, 100, segments) == 0 and [rig.words(10 + 2 * k, 1)[0] for k in range(12)] == list(range(100, 196, 8))
+    assert rig.do(WRITE, 300, segments) == 0 and [rig.disk.written[300 + k][:4] for k in range(96)] == [struct.pack('<I', 100 + k) for k in range(96)]
+    assert rig.disk.moved == [(100, 96), (300, 96)]
+
+
+def test_a_long_request_is_moved_in_parts_that_others_may_come_between(rig):
+    assert rig.do(READ, 0, [rig.buffer(10, 120), rig.buffer(40, 16), rig.buffer(50, 200)]) == 0
+    assert rig.disk.moved == [(0, 128), (128, 128), (256, 80)]
+    assert (rig.words(40, 1), rig.words(41, 1), rig.words(50, 1), rig.words(65, 1)) == ([120], [128], [136], [256])
+
+
 def test_the_ring_goes_round(rig):
     for k in range(130):
         assert rig.do(READ, k, [rig.buffer(10, 1)]) == 0 and rig.words(10, 1) == [k]

@@ -20,14 +20,14 @@ KIND_CDROM = 0x05
 
 
 class Piece(object):
-    """Sectors of a physical disk that follow each other, for one request: `address` is where the first one is in machine memory."""
-    _immutable_fields_ = ['request', 'sector', 'count', 'address']
+    """`count` sectors of a physical disk that follow each other, for one request."""
+    _immutable_fields_ = ['request', 'disk', 'sector']
 
-    def __init__(self, request, sector, count, address):
+    def __init__(self, request, disk, sector):
         self.request = request
+        self.disk = disk
         self.sector = sector
-        self.count = count
-        self.address = address
+        self.count = 0
 
     def perform(self, disk):
         raise NotImplementedError

@@ -19,7 +19,7 @@ MOST_SEGMENTS = 12
 REQUESTS, RESPONSES, FIRST_ENTRY = 0, 4, 8      # offsets
 SECTORS_OF_SEGMENT = 0x1ff
 MOST_AT_ONCE = 16               # requests of one domain that the disks have; the others wait for their turn in the ring
-CHUNK = 128                     # sectors that are moved at a time
+CHUNK = 128                     # sectors that are moved at a time, at most
 REQUEST_WORK = 64
 
 READ, WRITE, READ_AHEAD, SPECIAL = 0, 1, 2, 4
@@ -52,31 +52,60 @@ class Request(object):
         return self.operation == WRITE
 
 
+class Part(object):
+    """`size` bytes at a machine address."""
+    _immutable_fields_ = ['address', 'size']
+
+    def __init__(self, address, size):
+        self.address = address
+        self.size = size
+
+
 class Transfer(Piece):
-    """A Piece of a Request."""
+    """A Piece of a Request, at most CHUNK sectors: from or to some places in memory, one after the other, but at once from or to the disk."""
+    _immutable_fields_ = ['parts']
+
+    def __init__(self, request, disk, sector):
+        Piece.__init__(self, request, disk, sector)
+        self.parts = []
+
+    def has_room_at(self, disk, sector):
+        """Whether the sector of the disk can be its next one."""
+        return disk is self.disk and sector == self.sector + self.count and self.count < CHUNK
+
+    def add(self, address, count):
+        self.parts.append(Part(address, count * SECTOR))
+        self.count += count
 
     def perform(self, disk):
         request = self.request
         ring = request.ring
         if not ring.closed and request.status == GOOD:
             try:
-                self.move(disk, ring.domain.paging, request.writes())
+                if request.writes():
+                    self.write(disk, ring.domain.paging)
+                else:
+                    self.read(disk, ring.domain.paging)
             except DiskError:
                 request.status = BAD
         request.pieces -= 1
         if request.pieces == 0:
             ring.finished(request)
 
-    def move(self, disk, paging, writes):
-        done = 0
-        while done < self.count:
-            count = min(self.count - done, CHUNK)
-            address = self.address + done * SECTOR
-            if writes:
-                disk.write(self.sector + done, gather(paging, address, count * SECTOR))
-            else:
-                scatter(paging, address, disk.read(self.sector + done, count))
-            done += count
+    def write(self, disk, paging):
+        data = []
+        for part in self.parts:
+            data.append(gather(paging, part.address, part.size))
+        disk.write(self.sector, ''.join(data))
+
+    def read(self, disk, paging):
+        data = disk.read(self.sector, self.count)
+        at = 0
+        for part in self.parts:
+            end = at + part.size
+            assert 0 <= at <= end
+            scatter(paging, part.address, data[at:end])
+            at = end
 
 
 def gather(paging, address, size):
@@ -247,6 +276,7 @@ class BlockRing(Timer):
         if request.size == 0 or not self.is_memory(request):
             return self.domain.refusals.because('a segment of the block ring that is empty, or not in memory of the domain')
         sector = request.sector         # of the first extent, where the segment begins
+        last = None
         for segment in request.segments:
             count = segment & SECTORS_OF_SEGMENT
             address = segment - count
@@ -256,13 +286,26 @@ class BlockRing(Timer):
                     start -= extent.size
                 elif count > 0:
                     part = min(count, extent.size - start)
-                    request.pieces += 1
-                    extent.disk.add(Transfer(request, extent.offset + start, part, address))
+                    last = self.give(request, extent.disk, extent.offset + start, part, address, last)
                     address += part * SECTOR
                     count -= part
                     start = 0
             sector += segment & SECTORS_OF_SEGMENT
         return True
+
+    def give(self, request, disk, sector, count, address, last):
+        """Gives sectors of a request to a disk, with its last Transfer as far as they follow that; the one that is the last now."""
+        while count > 0:
+            if last is None or not last.has_room_at(disk, sector):
+                last = Transfer(request, disk, sector)
+                request.pieces += 1
+                disk.add(last)
+            here = min(count, CHUNK - last.count)
+            last.add(address, here)
+            sector += here
+            address += here * SECTOR
+            count -= here
+        return last
 
     def is_memory(self, request):
         """Whether segments are none of them empty, and lie in the domain's memory."""
