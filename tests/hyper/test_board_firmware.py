@@ -1,4 +1,5 @@
 """What a machine with its own firmware has: the ROM at both places, QEMU's configuration device, and the processor as after reset."""
+import random
 import struct
 
 import pytest
@@ -58,6 +59,20 @@ def test_the_directory_names_the_serial_console():
     count, size, selector, reserved, name = struct.unpack('>IIHH56s', parts.item(ITEM_DIRECTORY, 68))
     assert (count, size, name.rstrip('\0')) == (1, 8, 'etc/sercon-port')
     assert struct.unpack('<Q', parts.item(selector, size)) == (0x3f8,)
+
+
+def test_random_accesses_of_the_configuration_device_do_no_harm():
+    random.seed(19)
+    parts = Parts()
+    for _ in range(5000):
+        size = random.choice([1, 2, 4])
+        port = random.choice([SELECTOR - 1, SELECTOR, DATA, DATA + 1])
+        if random.randrange(3) == 0:
+            selector = random.choice([ITEM_SIGNATURE, ITEM_DIRECTORY, 0x20, 0x21, random.getrandbits(16)])
+            parts.bus.write_port(port, size, selector if size == 2 else random.getrandbits(8 * size))
+        else:
+            assert 0 <= parts.bus.read_port(port, size) < 1 << 8 * size
+    assert parts.item(ITEM_SIGNATURE, 4) == 'QEMU'
 
 
 @pytest.mark.parametrize('size', [0, 1, 64 * KB - 1, 64 * KB + 512, 17 * MB])
