@@ -13,6 +13,11 @@ BLOCK_SECTORS = 8               # a snapshot keeps changes by blocks of so many 
 BLOCK = BLOCK_SECTORS * SECTOR
 QCOW_MAGIC = 'QFI\xfb'
 
+CD_BLOCK = 2048
+VOLUME = 16 * CD_BLOCK // SECTOR        # where the first volume descriptor lies
+VOLUME_PRIMARY = '\x01CD001'
+VOLUME_BLOCKS = 80              # of the descriptor, a little-endian doubleword
+
 LOCK_SHARED = 1
 LOCK_EXCLUSIVE = 2
 LOCK_AT_ONCE = 4
@@ -166,8 +171,24 @@ class Snapshot(Disk):
         self.under.close()
 
 
+def check_volume(name, disk):
+    """Refuses a disk that is shorter than its primary volume descriptor says (ECMA-119, 8.4), where it has one. Raises UserError."""
+    try:
+        descriptor = disk.read(VOLUME, 1) if disk.contains(VOLUME, 1) else ''
+    except DiskError:
+        descriptor = ''
+    if not descriptor.startswith(VOLUME_PRIMARY):
+        return
+    blocks = 0
+    for k in range(4):
+        blocks |= ord(descriptor[VOLUME_BLOCKS + k]) << 8 * k
+    there = disk.sectors * SECTOR // CD_BLOCK
+    if blocks > there:
+        raise UserError("--disk %s: an ISO image of %d blocks that has %d, so it is cut short; get a whole copy" % (name, blocks, there))
+
+
 def open_disk(name, read_only, snapshot, unit=SECTOR, locked=True):
-    """The disk in a raw image file, whose size is in whole units of so many bytes; raises UserError. It is locked unless the caller does that later."""
+    """The disk in a raw image file, whose size is in whole units of so many bytes, CD_BLOCK for one of those; raises UserError. It is locked unless the caller does that later."""
     written = not read_only and not snapshot
     try:
         mode = os.stat(name).st_mode
@@ -181,6 +202,8 @@ def open_disk(name, read_only, snapshot, unit=SECTOR, locked=True):
         raise UserError("--disk %s: cannot be opened (%s); %s" % (name, os.strerror(error.errno), advice))
     try:
         disk = FileDisk(name, descriptor, count_sectors(name, descriptor, unit), read_only)
+        if unit == CD_BLOCK:
+            check_volume(name, disk)
         disk.shares = not written
         if locked:
             disk.lock()

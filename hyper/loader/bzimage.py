@@ -6,6 +6,7 @@ from hyper.loader.entry import EntryState, HIGH, Image, Layout, PAGE, Segment, m
 from hyper.loader.file import Block, megabytes, pack32, pack64
 
 SETUP_SECTORS = 0x1f1
+KERNEL_SIZE = 0x1f4             # 2.04: in units of 16 bytes, the last of which need not be whole in the file
 BOOT_FLAG = 0x1fe               # AA55h
 HEADER_END_BYTE = 0x201         # the header ends at 202h plus this byte
 MAGIC = 0x202                   # "HdrS"
@@ -63,6 +64,9 @@ def load(file, request):
         raise UserError("%s: truncated: its kernel would begin at byte %d of %d; get a whole copy"
                         % (file.name, start, file.size()))
     kernel = file.bytes(start, file.size() - start, "kernel")
+    if version >= 0x0204 and file.u32(KERNEL_SIZE, "setup header") > (len(kernel) + 15) // 16:
+        raise UserError("%s: truncated: its kernel has %d bytes, and %d of them are there; get a whole copy"
+                        % (file.name, file.u32(KERNEL_SIZE, "setup header") * 16, len(kernel)))
     layout = Layout(file.name, request.memory_size)
     layout.add(Segment(HIGH, kernel, len(kernel)))
     check_memory(file, version, request.memory_size)

@@ -1,8 +1,9 @@
 import os
+import struct
 
 import pytest
 
-from hyper.board.disk import DiskError, FileDisk, SECTOR, open_disk
+from hyper.board.disk import CD_BLOCK, DiskError, FileDisk, SECTOR, open_disk
 from hyper.errors import UserError
 from hyper.options import parse
 
@@ -114,6 +115,20 @@ def test_a_file_that_is_no_disk_is_refused_with_one_line(tmpdir):
     assert 'qemu-img convert' in refusal(str(path))
     path.write_binary('x' * SECTOR)
     assert open_disk(str(path), False, False).sectors == 1          # no refusal has left it locked
+
+
+def test_an_iso_image_that_is_shorter_than_its_volume_is_refused(tmpdir):
+    path = tmpdir.join('x.iso')
+    volume = '\x01CD001\x01'.ljust(80, '\0') + struct.pack('<I', 20)
+    whole = '\0' * (16 * CD_BLOCK) + volume.ljust(CD_BLOCK, '\0') + 'x' * (3 * CD_BLOCK)
+    path.write_binary(whole)
+    assert open_disk(str(path), True, False, CD_BLOCK).sectors == 80
+    path.write_binary(whole[:-CD_BLOCK])
+    with pytest.raises(UserError) as caught:
+        open_disk(str(path), True, False, CD_BLOCK)
+    assert 'of 20 blocks that has 19' in caught.value.text
+    path.write_binary(whole[:15 * CD_BLOCK])                        # has no volume
+    assert open_disk(str(path), True, False, CD_BLOCK).sectors == 60
 
 
 def test_a_file_that_may_not_be_written_says_how_to_use_it(image, monkeypatch):

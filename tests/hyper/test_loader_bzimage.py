@@ -6,9 +6,10 @@ from hyper.loader.file import ImageFile
 from loader_parts import Ram, file_of, refused, request
 
 
-def bzimage(version=0x20c, sectors=4, flags=1, init_size=0x100000, kernel='kernel code', most=0x7fffffff, line=255):
+def bzimage(version=0x20c, sectors=4, flags=1, init_size=0x100000, kernel='kernel code', most=0x7fffffff, line=255, size=0):
     setup = bytearray(512 * ((sectors or 4) + 1))
     struct.pack_into('<B', setup, 0x1f1, sectors)
+    struct.pack_into('<I', setup, 0x1f4, size)
     struct.pack_into('<H', setup, 0x1fe, 0xaa55)
     struct.pack_into('<BB4sH', setup, 0x200, 0xeb, 0x66, 'HdrS', version)
     struct.pack_into('<BB', setup, 0x210, 0, flags)
@@ -63,6 +64,9 @@ def test_what_cannot_be_started_is_refused():
     refused(lambda: placed(bzimage(version=0x201)), 'boot protocol 2.1')
     refused(lambda: placed(bzimage(flags=0)), 'zImage')
     refused(lambda: placed(bzimage(kernel='')), 'truncated')
+    refused(lambda: placed(bzimage(kernel='x' * 32, size=3)), 'truncated', '48 bytes', '32 of them')
+    placed(bzimage(kernel='x' * 33, size=3))
+    placed(bzimage(version=0x203, kernel='x' * 32, size=3))
     refused(lambda: placed(bzimage(init_size=0x2000000)), '--memory 33M')
     refused(lambda: placed(bzimage(), line='x' * 256), '--append')
     refused(lambda: placed(bzimage(), modules=[ImageFile('a', 'a')] * 2), 'one --module')
