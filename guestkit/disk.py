@@ -7,6 +7,7 @@ import tempfile
 from guestkit.errors import BadInput
 
 QCOW2 = b'QFI\xfb'
+DAMAGED = {1, 2}                # what qemu-img check returns if it cannot look at an image, and if data are lost
 FORGETTING = {'ro', 'snapshot', 'cdrom'}         # words of --disk with which the file never changes
 
 
@@ -29,10 +30,12 @@ def raw(text, directory):
         raise BadInput(f'--disk {path}: a qcow2 image, which needs qemu-img; install qemu-utils')
     handle, image = tempfile.mkstemp(suffix='.img', dir=directory)
     os.close(handle)
-    made = subprocess.run(['qemu-img', 'convert', '-O', 'raw', path, image], capture_output=True, text=True, check=False)
+    made = subprocess.run(['qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', path, image], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         reason = made.stderr.strip().splitlines()[-1:] or ['no reason given']
         raise BadInput(f'--disk {path}: qemu-img cannot convert it ({reason[0]}); get a whole copy')
+    if subprocess.run(['qemu-img', 'check', '-f', 'qcow2', path], capture_output=True, check=False).returncode in DAMAGED:
+        raise BadInput(f'--disk {path}: qemu-img check finds it damaged or cut short; get a whole copy')        # convert takes what is missing as zeros
     return ','.join([image, *options])
 
 
