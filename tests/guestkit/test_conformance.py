@@ -74,6 +74,44 @@ def test_a_domain_ends_only_for_what_the_interface_says(run, version, name):
     assert stop.status == (0 if name in ('leave', 'stop_itself') else 3)
 
 
+DISK_SECTORS = 128
+WITH_DEVICES = {
+    'block': ['--disk', '{disk}', '--disk', '{disk},ro'],
+    'block_control': ['--disk', '{disk}', '--disk', '{disk},ro', '--privileged'],
+    'network': ['--net', 'domains'],
+    'network_control': ['--net', 'domains', '--privileged'],
+    'dom0_control': ['--privileged', '--memory', '2M'],
+}
+
+
+def words_of(image, group, version, more):
+    return [str(image), '--mode', 'para', '--interface', version, '--memory', '1M', '--append', group, *more]
+
+
+@pytest.mark.parametrize('version, group', cases(WITH_DEVICES))
+def test_devices_and_control_are_as_the_interface_says(image, tmp_path, version, group):
+    more = list(WITH_DEVICES[group])
+    for k, word in enumerate(more):
+        if '{disk}' in word:
+            disk = tmp_path / f'{k}.img'
+            disk.write_bytes(b''.join(sector.to_bytes(4, 'little').ljust(512, b'.') for sector in range(DISK_SECTORS)))
+            more[k] = word.format(disk=disk)
+    with Machine.from_words([*words_of(image(version), group, version, more), '--check-frames', '1']) as machine:
+        machine.run(seconds=60)
+        count = re.search(rf'{group}: (\d+) checks, 0 failed', machine.output.decode())
+        assert count and int(count[1]) > 0, machine.output.decode()
+        assert machine.report().domains[0].state == 'exited'
+
+
+def test_a_channel_connects_two_domains(image):
+    words = words_of(image('1.2'), 'channel_pair', '1.2', [])
+    with Machine.from_words([*words, '--domain', *words, '--check-frames', '1']) as machine:
+        stop = machine.run(seconds=60)
+        assert stop.status == 0
+        for domain in machine.domains:
+            assert re.search(r'channel_pair: \d+ checks, 0 failed', domain.output.decode()), domain.output.decode()
+
+
 @pytest.mark.parametrize('version', ['1.0', '1.2'])
 def test_the_suite_makes_every_hypercall(run, version):
     made = set()

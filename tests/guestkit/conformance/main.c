@@ -11,9 +11,10 @@ static const struct {
     { "scheduling", scheduling }, { "page_tables", page_tables }, { "pins", pins }, { "requests", requests }, { "va_mapping", va_mapping },
     { "machine_to_physical", machine_to_physical }, { "gdt", gdt }, { "ldt", ldt }, { "descriptor_updates", descriptor_updates },
     { "trap_table", trap_table }, { "callbacks", callbacks }, { "fast_trap", fast_trap }, { "failsafe", failsafe }, { "balloon", balloon },
-    { "times", times }, { "start_of_day", start_of_day }, { "hostile", hostile },
+    { "times", times }, { "start_of_day", start_of_day }, { "hostile", hostile }, { "block", block },
+    { "block_control", block_control }, { "network", network }, { "network_control", network_control }, { "dom0_control", dom0_control },
 #ifdef XEN_1_2
-    { "channels", channels },
+    { "channels", channels }, { "channel_pair", channel_pair },
 #endif
 };
 
