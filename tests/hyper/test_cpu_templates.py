@@ -198,6 +198,33 @@ def test_a_fault_in_a_template_finds_the_state_before_the_instruction(access, ri
         assert guest.event_at_end.vector == 14
 
 
+def test_enter_that_faults_half_way_is_begun_once():
+    """Its stores change what it reads, so a second time would give another result."""
+    def prepare():
+        guest = Guest('''
+            mov $0x34008, %ebx
+        again:
+            incl 0x18000
+            cmpl $4, 0x18000
+            jb 1f
+            mov $0x32008, %ebx
+        1:  mov %ebx, %esp
+            lea -2(%ebx), %ebp
+            jmp 2f
+        2:  lea 1(%eax), %eax
+            enter $0, $3
+            jmp again
+        ''', 0)
+        guest.enable_paging(7)
+        guest.map(0x31000, 0x31000, 0)
+        guest.memory.write_bytes(0x32000, '\x11\x22\x33\x44\x55\x66\x77\x88')
+        guest.set_ring(3)
+        return guest
+
+    guest, compiled = compare(prepare)
+    assert guest.event_at_end.vector == 14 and compiled > 2
+
+
 def test_division_by_zero_in_a_template_faults_with_the_flags_before_it():
     for divide in ('div %ecx', 'idiv %ecx'):
         guest, _ = compare(lambda: Guest('''

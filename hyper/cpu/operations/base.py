@@ -22,7 +22,7 @@ class Operation(object):
     counts = 1              # instructions retired
     shared = True           # may be one object for equal bytes at different places: see Mode.share
     computes = False        # has no template, but the JIT does well with it, so it is not called: see runner.give_to_jit
-    called = True           # without a template: whether template code can call it, see runner.perform
+    called = True           # without a template: whether template code can call it, which begins it again if it aborts: see runner.perform
     enables_interrupts = False      # STI: the block ends after the next instruction, and events are checked there
 
     def execute(self, cpu, mode):

@@ -170,6 +170,7 @@ class PopFlags(SlowTerminator):
 class Enter(Operation):
     """ENTER with a nesting level of 0 to 31."""
     _immutable_fields_ = ['allocate', 'level', 'size']
+    called = False          # it may fault behind stores to what it reads, so it cannot be begun twice
 
     def __init__(self, allocate, level, size):
         self.allocate = allocate
