@@ -43,7 +43,7 @@ class Rig(object):
     def __init__(self, domains=1, read_only=False, rate=0, **options):
         self.bench = Bench(domains, fittings=Fittings([Drive(MemoryDisk(read_only), 'ide', rate)], None, ETHERNET_ADDRESS, None, False), **options)
         self.domains = self.bench.hypervisor.domains
-        self.disk = self.domains[0].block.disks[0].extents[0].disk.disk
+        self.disk = self.domains[0].block.disks[VIRTUAL].extents[0].disk.disk
         self.clock = self.bench.hypervisor.clock
         self.memory = self.bench.hypervisor.memory
         self.producer = [0] * domains
@@ -156,7 +156,7 @@ def test_a_batch_is_served_in_the_order_of_sectors_and_answered_as_it_is_done(ri
     rig.pass_time()
     assert [sector for sector, count in rig.disk.moved] == [100, 101, 200, 300]
     assert [id for id, operation, status in rig.responses()] == [100, 101, 200, 300]
-    assert rig.domains[0].block.disks[0].extents[0].disk.positionings == 3          # 101 follows 100
+    assert rig.domains[0].block.disks[VIRTUAL].extents[0].disk.positionings == 3          # 101 follows 100
 
 
 def test_a_request_takes_machine_time(rig):

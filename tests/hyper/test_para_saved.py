@@ -7,7 +7,7 @@ from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.errors import UserError
 from hyper.vmm.hypervisor import Hypervisor
-from hyper.vmm.para.block.disks import Grant, VirtualDisk
+from hyper.vmm.para.block.disks import CAN_READ, Grant, VIRTUAL, VirtualDisk
 from hyper.vmm.para.frame_table import L1, L2
 from hyper.vmm.para.interface import XEN_1_0
 from hyper.vmm.para.layout import FRAME
@@ -258,7 +258,7 @@ def test_a_domain_with_disks_that_cannot_come_along_is_not_saved():
     with pytest.raises(UserError) as caught:
         Saving(domain, drives)
     assert 'snapshot' in caught.value.text
-    for change in (lambda ring: ring.add(VirtualDisk(3, True, [], key='made here ')), lambda ring: ring.remove(0),
+    for change in (lambda ring: ring.add(VirtualDisk(3, CAN_READ, [], key='made here ')), lambda ring: ring.remove(VIRTUAL),
                    lambda ring: ring.grants.append(Grant(None, 0, 0, 8, 1))):
         rig, domain, drives = with_disk(None)
         change(domain.block)

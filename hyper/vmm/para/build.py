@@ -18,7 +18,7 @@ from hyper.loader.file import megabytes
 from hyper.options import CDROM
 from hyper.vmm.frames import FRAME
 from hyper.vmm.para import descriptors, setup
-from hyper.vmm.para.block.disks import Extent, KIND_CDROM, KIND_DISK, VirtualDisk
+from hyper.vmm.para.block.disks import CAN_READ, CAN_WRITE, Extent, KIND_CDROM, KIND_DISK, VIRTUAL, VirtualDisk
 from hyper.vmm.para.block.ring import BlockRing
 from hyper.vmm.para.credit import per_second
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain, SHARED_FRAMES
@@ -106,7 +106,8 @@ def add_disks(hypervisor, domain, drives, ring):
         disk = drives[k].disk
         kind = KIND_CDROM if drives[k].interface == CDROM else KIND_DISK
         extents = [Extent(devices.block.add_disk(hypervisor.clock, disk, kind), 0, disk.sectors)]
-        domain.block.add(VirtualDisk(k, not disk.read_only, extents, kind, per_second(hypervisor.clock, drives[k].rate)))
+        mode = CAN_READ if disk.read_only else CAN_READ | CAN_WRITE
+        domain.block.add(VirtualDisk(VIRTUAL | k, mode, extents, kind, per_second(hypervisor.clock, drives[k].rate)))
 
 
 def make(hypervisor, name, number, interface, frames, sink, drives):

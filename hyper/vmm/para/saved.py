@@ -15,6 +15,7 @@ from hyper.board.disk import Snapshot
 from hyper.cpu import fpu
 from hyper.errors import UserError
 from hyper.vmm.para import context, setup
+from hyper.vmm.para.block.disks import VIRTUAL
 from hyper.vmm.para.descriptor_tables import NO_FRAME
 from hyper.vmm.para.frame_table import L1, L2, UNTYPED
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
@@ -59,7 +60,7 @@ def check_disks(domain, drives):
     for k in range(len(drives)):
         if isinstance(drives[k].disk, Snapshot):
             raise UserError('%s: what it has written to disk %d is in the memory of this machine only (snapshot), so it cannot be saved' % (domain.name, k))
-        if k not in ring.disks or ring.disks[k].key != '':
+        if VIRTUAL | k not in ring.disks or ring.disks[VIRTUAL | k].key != '':
             given = True
     if given:
         raise UserError('%s: has disks that a privileged domain has given it, which are not elsewhere, so it cannot be saved' % domain.name)
@@ -80,6 +81,7 @@ class Saving(object):
             raise UserError('%s: has network interfaces, which cannot be saved' % name)
         check_disks(domain, drives)
         self.domain = domain
+        self.drives = drives
         self.memory = domain.table.memory
         self.frames = pages_of(domain)
         self.place = {}                 # by frame
@@ -142,6 +144,7 @@ class Saving(object):
         domain = self.domain
         if domain.waits_for_disks():
             raise UserError('%s: waits for its disks; try again' % domain.name)
+        check_disks(domain, self.drives)                # a privileged domain may have given it some meanwhile
         if len(pages_of(domain)) != len(self.frames):
             raise UserError('%s: has changed the size of its memory meanwhile; try again' % domain.name)
         domain.host.take_out(domain)

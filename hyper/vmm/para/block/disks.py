@@ -117,13 +117,19 @@ class Extent(object):
         self.size = size
 
 
-class VirtualDisk(object):
-    """`number` is its index; `credit` limits its rate, or is None; `key` is text for who manages it."""
-    _immutable_fields_ = ['number', 'writable', 'extents', 'kind', 'credit', 'key', 'sectors']
+CAN_READ, CAN_WRITE = 1, 2      # modes, which are ORed
+NO_KEY = '\x00' * 10
+MOST_EXTENTS = 100
+MOST_VIRTUAL_DISKS = 64         # of a domain
 
-    def __init__(self, number, writable, extents, kind=KIND_DISK, credit=None, key=''):
+
+class VirtualDisk(object):
+    """`number` is its device number; `credit` limits its rate, or is None; `key` is text for who manages it, '' if the disk came with its domain."""
+    _immutable_fields_ = ['number', 'mode', 'extents', 'kind', 'credit', 'key', 'sectors']
+
+    def __init__(self, number, mode, extents, kind=KIND_DISK, credit=None, key=''):
         self.number = number
-        self.writable = writable
+        self.mode = mode
         self.extents = extents
         self.kind = kind
         self.credit = credit
@@ -132,6 +138,13 @@ class VirtualDisk(object):
         for extent in extents:
             sectors += extent.size
         self.sectors = sectors
+
+    def with_extents(self, extents):
+        """The disk as a privileged domain has changed it."""
+        key = self.key
+        if key == '':
+            key = NO_KEY
+        return VirtualDisk(self.number, self.mode, extents, self.kind, self.credit, key)
 
 
 class Grant(object):
@@ -143,10 +156,7 @@ class Grant(object):
         self.partition = partition
         self.first = first
         self.count = count
-        self.mode = mode                # CAN_READ, CAN_WRITE
-
-
-CAN_READ, CAN_WRITE = 1, 2
+        self.mode = mode
 
 
 class BlockDevices(object):
@@ -178,6 +188,13 @@ class BlockDevices(object):
         if number & ~INDEX != IDE or at >= len(self.disks):
             return None
         return self.disks[at]
+
+    def extent(self, number, first, count, mode):
+        """Sectors of the disk with a device number; None if there are none such, or if they cannot be used in that mode."""
+        disk = self.find_disk(number)
+        if disk is None or count == 0 or not disk.disk.contains(first, count) or mode & CAN_WRITE and disk.disk.read_only:
+            return None
+        return Extent(disk, first, count)
 
     def find_ring(self, domain):
         for ring in self.rings:

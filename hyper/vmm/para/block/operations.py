@@ -10,17 +10,17 @@ Each has one segment, a buffer with a structure (of 32-bit words if nothing else
     11      what a domain was granted: count (written here), domain, number of the first one that is wanted; each with u16 device, u16 partition,
             first sector, sectors, mode
     12      the virtual disks of all domains: count; each with domain, number, 10 bytes of its key, u16 mode
+
+The number of a virtual disk here is an index: its device number is of type 3. Those that interface 1.2 has given numbers of other types are not told by 12.
 """
 from hyper.board.disk import SECTOR
-from hyper.vmm.para.block.disks import CAN_READ, CAN_WRITE, Extent, Grant, INDEX, KIND_DISK, VIRTUAL, VirtualDisk
+from hyper.vmm.para.block.disks import CAN_READ, CAN_WRITE, Grant, INDEX, KIND_DISK, MOST_EXTENTS, MOST_VIRTUAL_DISKS, VIRTUAL, VirtualDisk
 from hyper.vmm.para.block.ring import BAD, GOOD, SECTORS_OF_SEGMENT, may_write
 
 PROBE_PHYSICAL, CREATE, DELETE, PROBE_VIRTUAL, GRANT, PROBE_GRANTS, PROBE_ALL = 5, 7, 8, 9, 10, 11, 12
 READ_WRITE, READ_ONLY = 1, 2    # modes of virtual disks
 KEY_AT, KEY_SIZE = 12, 10
 COUNT_AT, EXTENTS_AT, EXTENT_SIZE = 24, 28, 12
-MOST_EXTENTS = 100
-MOST_VIRTUAL_DISKS = 64         # of a domain
 MOST_GRANTS = 254
 
 
@@ -94,7 +94,7 @@ class Operations(object):
     def probe_physical(self, ring, buffer):
         devices = []
         for disk in self.devices.disks:
-            if disk.disk.sectors > 0 and (ring.domain.privileged or has_grant(ring, disk)):
+            if ring.modes_of(disk) != 0:
                 devices.append((disk.number, disk.kind, disk.disk.sectors))
         return put_devices(buffer, devices)
 
@@ -102,7 +102,7 @@ class Operations(object):
         devices = []
         for number in ring.numbers:
             disk = ring.disks[number]
-            devices.append((VIRTUAL | number, disk.kind, disk.sectors))
+            devices.append((number, disk.kind, disk.sectors))
         return put_devices(buffer, devices)
 
     def probe_all(self, buffer):
@@ -111,11 +111,11 @@ class Operations(object):
         for ring in self.devices.rings:
             for number in ring.numbers:
                 disk = ring.disks[number]
-                if buffer.has_room(20):
+                if number & ~INDEX == VIRTUAL and buffer.has_room(20):
                     buffer.put32(ring.domain.number)
-                    buffer.put32(number)
+                    buffer.put32(number & INDEX)
                     buffer.put_text(disk.key + '\x00' * (KEY_SIZE - len(disk.key)))
-                    buffer.put16(READ_WRITE if disk.writable else READ_ONLY)
+                    buffer.put16(READ_WRITE if disk.mode & CAN_WRITE else READ_ONLY)
                     count += 1
         buffer.at = 0
         buffer.put32(count)
@@ -148,30 +148,33 @@ class Operations(object):
         ring = self.devices.find_ring(buffer.get(4))
         number = buffer.get(8)
         count = buffer.get(COUNT_AT)
-        if mode != READ_WRITE and mode != READ_ONLY or ring is None or number > INDEX or number in ring.disks:
+        if mode != READ_WRITE and mode != READ_ONLY or ring is None or number > INDEX or VIRTUAL | number in ring.disks:
             return BAD
+        access = CAN_READ
+        if mode == READ_WRITE:
+            access |= CAN_WRITE
         if count == 0 or count > MOST_EXTENTS or EXTENTS_AT + count * EXTENT_SIZE > buffer.size or len(ring.numbers) >= MOST_VIRTUAL_DISKS:
             return BAD
         extents = []
         for k in range(count):
             at = EXTENTS_AT + k * EXTENT_SIZE
-            disk = self.devices.find_disk(buffer.get(at))
-            offset = buffer.get(at + 4)
-            size = buffer.get(at + 8)
-            if disk is None or size == 0 or not disk.disk.contains(offset, size) or mode == READ_WRITE and disk.disk.read_only:
+            extent = self.devices.extent(buffer.get(at), buffer.get(at + 4), buffer.get(at + 8), access)
+            if extent is None:
                 return BAD
-            extents.append(Extent(disk, offset, size))
+            extents.append(extent)
         key = buffer.memory.read_bytes(buffer.address + KEY_AT, KEY_SIZE)
-        ring.add(VirtualDisk(number, mode == READ_WRITE, extents, KIND_DISK, None, key))
+        ring.add(VirtualDisk(VIRTUAL | number, access, extents, KIND_DISK, None, key))
+        ring.disks_changed()
         return GOOD
 
     def delete(self, buffer):
         """What the disk has been asked for already is still done."""
         ring = self.devices.find_ring(buffer.get(4))
         number = buffer.get(8)
-        if ring is None or number not in ring.disks:
+        if ring is None or number > INDEX or VIRTUAL | number not in ring.disks:
             return BAD
-        ring.remove(number)
+        ring.remove(VIRTUAL | number)
+        ring.disks_changed()
         return GOOD
 
     def grant(self, buffer):
@@ -193,14 +196,8 @@ class Operations(object):
                 return BAD
         if mode:
             ring.grants.append(Grant(disk, word >> 16, first, count, mode))
+        ring.disks_changed()
         return GOOD
-
-
-def has_grant(ring, disk):
-    for grant in ring.grants:
-        if grant.disk is disk:
-            return True
-    return False
 
 
 def put_devices(buffer, devices):

@@ -9,9 +9,9 @@ looked at at the moment when data are moved.
 """
 from hyper.board.clock import Timer
 from hyper.board.disk import DiskError, SECTOR
-from hyper.vmm.para.block.disks import CAN_READ, CAN_WRITE, Extent, INDEX, Piece, VIRTUAL
+from hyper.vmm.para.block.disks import CAN_READ, CAN_WRITE, Extent, Piece
 from hyper.vmm.para.frame_table import WRITABLE
-from hyper.vmm.para.layout import EINVAL, EVENT_BLOCK, FRAME
+from hyper.vmm.para.layout import EINVAL, EVENT_BLOCK, EVENT_BLOCK_UPDATE, FRAME
 
 ENTRIES = 64
 ENTRY_SIZE = 60
@@ -149,7 +149,7 @@ class BlockRing(Timer):
         self.shared = shared
         self.devices = devices
         self.operations = operations
-        self.disks = {}                 # VirtualDisks by number
+        self.disks = {}                 # VirtualDisks by device number
         self.numbers = []               # of the disks, in the order of their making
         self.grants = []
         self.consumer = 0               # the next request to take out
@@ -192,6 +192,29 @@ class BlockRing(Timer):
     def remove(self, number):
         del self.disks[number]
         self.numbers.remove(number)
+
+    def replace(self, disk):
+        """What the disk of that number has been asked for, and is handed on already, is done as it was."""
+        self.disks[disk.number] = disk
+
+    def disks_changed(self):
+        """Tells the guest that it may use other disks than before, if its interface has an event for that."""
+        if self.domain.interface.layout.shared_is_machine:
+            self.domain.events.send(EVENT_BLOCK_UPDATE)
+
+    def modes_of(self, disk):
+        """In which modes the domain may use a PhysicalDisk as it is, or a part of it; 0 for in none."""
+        if disk.disk.sectors == 0 or disk.number in self.disks:
+            return 0
+        mode = 0
+        if self.domain.privileged:
+            mode = CAN_READ | CAN_WRITE
+        for grant in self.grants:
+            if grant.disk is disk:
+                mode |= grant.mode
+        if disk.disk.read_only:
+            mode &= ~CAN_WRITE
+        return mode
 
     # -- requests
 
@@ -249,9 +272,8 @@ class BlockRing(Timer):
             if self.at_disks >= MOST_AT_ONCE:
                 return
             credit = None
-            number = request.device & INDEX
-            if request.device & ~INDEX == VIRTUAL and number in self.disks:
-                credit = self.disks[number].credit
+            if request.device in self.disks:
+                credit = self.disks[request.device].credit
             if credit is not None and not credit.take(request.size):
                 self.clock.schedule(self, credit.more_at())
                 return
@@ -326,26 +348,24 @@ class BlockRing(Timer):
     def allowed(self, request):
         """The Extents that the request's sectors count from; none if it may not access all of those so."""
         count = request.size // SECTOR
-        number = request.device & INDEX
-        if request.device & ~INDEX == VIRTUAL:
-            if number in self.disks:
-                disk = self.disks[number]
-                if request.sector + count <= disk.sectors and (disk.writable or not request.writes()):
-                    return disk.extents
+        wanted = CAN_READ
+        if request.writes():
+            wanted = CAN_WRITE
+        if request.device in self.disks:
+            virtual = self.disks[request.device]
+            if request.sector + count <= virtual.sectors and virtual.mode & wanted:
+                return virtual.extents
             return NO_EXTENTS
         disk = self.devices.find_disk(request.device)
         if disk is None or not disk.disk.contains(request.sector, count):
             return NO_EXTENTS
         if request.writes() and disk.disk.read_only:
             return NO_EXTENTS
-        if not self.domain.privileged and not self.is_granted(disk, request.sector, count, request.writes()):
+        if not self.domain.privileged and not self.is_granted(disk, request.sector, count, wanted):
             return NO_EXTENTS
         return [Extent(disk, 0, disk.disk.sectors)]
 
-    def is_granted(self, disk, sector, count, writes):
-        wanted = CAN_READ
-        if writes:
-            wanted = CAN_WRITE
+    def is_granted(self, disk, sector, count, wanted):
         for grant in self.grants:
             if grant.disk is disk and grant.mode & wanted and grant.first <= sector and sector + count <= grant.first + grant.count:
                 return True

@@ -11,6 +11,7 @@ from hyper.vmm.para.domain import ParaDomain
 from hyper.vmm.para.layout import (ACCESSED, DIRTY, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, EVENT_DIE, FRAME, HYPERVISOR, KERNEL_DS, M32, PRESENT, WRITE)
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmm.para.start_info import start_info
+from hyper.vmm.para.structure import Structure
 
 (GET_MEMORY_LIST, SCHEDULER_CONTROL, ADJUST_DOMAIN, CREATE, DESTROY, START, STOP, GET_INFO, BUILD, SET_IOPL, PAGE_FRAME_INFO) = (
     2, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18)
@@ -23,55 +24,6 @@ LEAST_PAGES = 16
 ACTIVE, STOPPED = 0, 1
 ESI = 6
 SECOND_WORD = 32                # bits
-
-
-class Structure(object):
-    """The operation in the memory of the domain that asks. Words are numbered from the beginning of the union."""
-    _immutable_fields_ = ['linear', 'at']
-
-    def __init__(self, linear, at):
-        self.linear = linear
-        self.at = at
-        self.faulted = False
-
-    def word(self, number):
-        value = self.linear.read32(self.at + 4 * number)
-        if value == NOT_MAPPED:
-            self.faulted = True
-            return 0
-        return value
-
-    def put(self, number, value):
-        if not self.linear.write32(self.at + 4 * number, value & M32):
-            self.faulted = True
-
-    def text(self, number, size):
-        """Up to a zero, at most so many bytes."""
-        parts = []
-        for k in range(size):
-            byte = self.linear.read8(self.at + 4 * number + k)
-            if byte == NOT_MAPPED:
-                self.faulted = True
-            if byte <= 0:
-                break
-            parts.append(chr(byte))
-        return ''.join(parts)
-
-    def put_text(self, number, text, size):
-        """With zeros behind it."""
-        for k in range(size // 4):
-            value = 0
-            for i in range(4):
-                at = 4 * k + i
-                if at < len(text) and at < size - 1:
-                    value |= ord(text[at]) << (8 * i)
-            self.put(number + k, value)
-
-    def result(self, value):
-        """Of the hypercall: what was put must have arrived."""
-        if self.faulted:
-            return -EFAULT
-        return value
 
 
 def dom0_op(domain):
