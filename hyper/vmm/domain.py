@@ -27,6 +27,7 @@ MOST_PLACES = 1 << 16           # that are told apart; exits from further ones c
 class Host(object):
     """What the hypervisor hears of its domains."""
     devices = None                      # see hyper.vmm.para.devices
+    messages = None                     # see hyper.vmm.messages
 
     def domain_woke(self, domain):
         """A sleeping domain has an event: it can run."""

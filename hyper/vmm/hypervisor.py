@@ -9,6 +9,7 @@ from hyper.options import BORROWED_VIRTUAL_TIME, MB, PARA
 from hyper.vmm.domain import Host
 from hyper.vmm.frames import FRAME, FrameAllocator, NONE, Range
 from hyper.vmm.full import build as full
+from hyper.vmm.messages import Messages
 from hyper.vmm.para import build as para
 from hyper.vmm.para.devices import Devices
 from hyper.vmm.scheduler.build import make_scheduler
@@ -84,6 +85,7 @@ class Hypervisor(Host):
         self.check_every = check_every
         self.frame_table = None         # what paravirtual domains share, once there is one
         self.devices = Devices(self.clock, self.frames)
+        self.messages = Messages()
         self.neighbours = None          # what those with the interface of Xen 3 share, once there is one
         self.policy = policy
         self.scheduler = make_scheduler(policy, allowance, self.clock, self)
@@ -165,6 +167,7 @@ class Hypervisor(Host):
         self.next_number = domain.number + 1
         self.domains.append(domain)
         self.living += 1
+        self.messages.add('domain %d (%s): made, with %d KB of memory' % (domain.number, domain.name, domain.size // 1024))
         if domain.can_run():
             self.scheduler.add(domain)
 
@@ -406,6 +409,7 @@ class Hypervisor(Host):
         return self.scheduler.must_leave()
 
     def domain_ended(self, domain):
+        self.messages.add('domain %d (%s): %s' % (domain.number, domain.name, domain.why))
         self.living -= 1
         self.unschedule(domain)
 

@@ -7,6 +7,7 @@ from hyper.board.machine import World
 from hyper.config import DomainConfig
 from hyper.cpu import models
 from hyper.vmm.hypervisor import Hypervisor
+from hyper.vmm.messages import Messages, MOST_BYTES
 from hyper.vmm.para import context
 from hyper.vmm.para.layout import EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, FRAME
 
@@ -245,3 +246,65 @@ def test_io_privilege_lets_the_kernel_use_ports_behind_which_nothing_is():
         assert domain.died == (level == 0)
         if level:
             assert hypervisor.memory.read32(domain.page_frames[1] * FRAME) == 0xff
+
+
+SET_TIME, READ_CONSOLE, PIN = 17, 19, 20
+
+
+def wall(domain):
+    """What shared_info says: seconds and microseconds, at which system time."""
+    memory, layout, shared = domain.times.memory, domain.interface.layout, domain.times.shared
+    return memory.read32(shared + layout.tv_sec), memory.read32(shared + layout.tv_usec), memory.read64(shared + layout.system_time)
+
+
+def test_the_wall_clock_is_set_for_all_paravirtual_domains_and_those_that_come():
+    dom0 = Dom0(interface='1.2')
+    other = dom0.hypervisor.create(DomainConfig('other', 'para', '', MB, '', image_of('finish'), [], -1, Console()))
+    dom0.hypervisor.system.idle += 7 * 10 ** 9
+    assert dom0.op(SET_TIME, 2000000000, 250000, 5 * 10 ** 9 & 0xffffffff, 5 * 10 ** 9 >> 32) == 0
+    seconds, microseconds, when = wall(dom0.domain)
+    assert seconds == 2000000002 and microseconds == 250000 and when == 7 * 10 ** 9
+    assert wall(other) == wall(dom0.domain)
+    assert wall(dom0.hypervisor.find(dom0.create()))[:2] == (2000000002, 250000)
+    before = dom0.domain.times.wall_start
+    for words in ((2000000000, 1000000, 0, 0), (2000000000, 0, 8 * 10 ** 9 & 0xffffffff, 1), (2000000000, 0, 0, 1 << 31), (2000000000, 0, 0xffffffff, 0xffffffff),
+                  (0, 0, 1, 0)):
+        assert dom0.op(SET_TIME, *words) == -EINVAL, words
+    assert dom0.domain.times.wall_start == before
+
+
+def test_the_privileged_domain_reads_what_the_hypervisor_has_said():
+    dom0 = Dom0(interface='1.2')
+    dom0.hypervisor.destroy(dom0.hypervisor.find(dom0.create(name='short\n')))
+    at = LOAD + BUFFER * FRAME
+
+    def read(size, forget):
+        result = dom0.op(READ_CONSOLE, at, size, forget)
+        return result if result < 0 else ''.join(chr(dom0.domain.linear.read8(at + k)) for k in range(result))
+    said = read(4096, 0)
+    assert said == ('domain 0 (dom0): made, with 1024 KB of memory\n'
+                    'domain 1 (short_): made, with 256 KB of memory\ndomain 1 (short_): destroyed\n')
+    assert read(10, 1) == said[:10] and read(4096, 0) == said[10:] and read(0, 0) == ''
+    assert dom0.op(READ_CONSOLE, at, 10, 2) == -EINVAL and dom0.op(READ_CONSOLE, 0x1000, 10, 1) == -EFAULT
+    assert read(4096, 1) == said[10:] and read(4096, 1) == ''
+
+
+def test_of_what_the_hypervisor_has_said_the_oldest_lines_go_first():
+    messages = Messages()
+    for k in range(3000):
+        messages.add('line %d' % k)
+    text = messages.oldest(1 << 20)
+    assert len(text) <= MOST_BYTES and text.startswith('line ') and text.endswith('line 2999\n') and len(text) > MOST_BYTES - 20
+
+
+def test_there_is_one_processor_to_pin_a_domain_to():
+    dom0 = Dom0(interface='1.2')
+    assert dom0.op(PIN, 0, 0) == 0 and dom0.op(PIN, 0, 0xffffffff) == 0
+    assert dom0.op(PIN, 0, 1) == -EINVAL and dom0.op(PIN, 0, 0x80000000) == -EINVAL and dom0.op(PIN, 99, 0) == -ESRCH
+
+
+@pytest.mark.parametrize('interface, commands', [('1.0', (0, 1, 3, 4, 5, 15, 16, 17, 18, 19, 20, 21)), ('1.2', (0, 1, 3, 4, 5, 15, 16, 21))])
+def test_operations_that_there_are_not(interface, commands):
+    dom0 = Dom0(interface=interface)
+    for command in commands:
+        assert dom0.op(command, 0, 0, 0, 0) == -ENOSYS, command

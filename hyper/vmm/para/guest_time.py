@@ -53,7 +53,7 @@ class GuestTime(object):
         self.wall_timeout = 0           # as last seen
         self.domain_timeout = 0
         self.offset = 0                 # of the domain's system time from machine time, if it was brought here from elsewhere
-        self.start_of_time = clock.start_of_time * SECOND       # the wall-clock time at machine time 0
+        self.wall_start = domain.host.devices.wall_start        # see Devices
         memory.write32(shared + layout.rdtsc_bitshift, LOW_BITS)
         memory.write64(shared + layout.cpu_freq, CPU_FREQUENCY)
         self.update()
@@ -83,12 +83,16 @@ class GuestTime(object):
 
     def wall(self):
         """Wall-clock time, in ns since 1970."""
-        return self.start_of_time + self.clock.now()
+        return self.wall_start + self.clock.now()
+
+    def set_wall_start(self, start):
+        self.wall_start = start
+        self.update()
 
     def go_on_from(self, now, wall):
         """The domain comes from elsewhere, where its times were these. System time goes on from there; the wall clock may have advanced, but not gone back."""
         self.offset = now - self.clock.now()
-        self.start_of_time = max(self.start_of_time, wall - self.clock.now())
+        self.wall_start = max(self.wall_start, wall - self.clock.now())
         self.domain.vmx.write64(fields.TSC_OFFSET, self.offset)
         self.update()
 

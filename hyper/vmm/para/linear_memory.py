@@ -73,6 +73,14 @@ class LinearMemory(object):
             return NOT_MAPPED
         return self.memory.read8(at)
 
+    def write8(self, address, value):
+        """False if it cannot be written."""
+        at = self.machine(address, True)
+        if at < 0:
+            return False
+        self.memory.write8(at, value)
+        return True
+
     def write16(self, address, value):
         """Of an even address; False if it cannot be written."""
         at = self.machine(address, True)

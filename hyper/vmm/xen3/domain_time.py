@@ -2,10 +2,10 @@
 clock is told once, as the time of day at system time 0. One timer for a moment of system time, another for a period; both raise VIRQ_TIMER.
 """
 from hyper.board.clock import Timer
-from hyper.vmm.para.guest_time import GuestTime
+from hyper.vmm.para.guest_time import GuestTime, SECOND
 from hyper.vmm.para.layout import M32
-from hyper.vmm.xen3.layout import (TIME_MULTIPLIER, TIME_SHIFT, TIME_SYSTEM, TIME_TSC, TIME_VERSION, VIRQ_TIMER, WALL_SECONDS, WALL_SECONDS_HIGH,
-                                   WALL_VERSION)
+from hyper.vmm.xen3.layout import (TIME_MULTIPLIER, TIME_SHIFT, TIME_SYSTEM, TIME_TSC, TIME_VERSION, VIRQ_TIMER, WALL_NANOSECONDS, WALL_SECONDS,
+                                   WALL_SECONDS_HIGH, WALL_VERSION)
 
 MULTIPLIER, SHIFT = 0x80000000, 1       # of the time-stamp counter, which counts ns: (ticks << 1) * 2^31 >> 32
 LEAST_PERIOD = 1000000                  # ns, as Xen has it
@@ -54,13 +54,9 @@ class Xen3Time(GuestTime):
         self.periodic = Period(self)
         self.poll_end = PollEnd(self)
         self.period = NO_PERIOD
-        start = clock.start_of_time
         memory.write32(shared + TIME_MULTIPLIER, MULTIPLIER)
         memory.write8(shared + TIME_SHIFT, SHIFT)
-        memory.write32(shared + WALL_SECONDS, start & M32)
-        memory.write32(shared + WALL_SECONDS_HIGH, start >> 32 & M32)
-        memory.write32(shared + WALL_VERSION, 2)
-        self.update()
+        self.set_wall_start(domain.host.devices.wall_start)
 
     def update(self):
         """Odd versions would say that an update is under way, which no guest can see."""
@@ -70,6 +66,15 @@ class Xen3Time(GuestTime):
         memory.write64(shared + TIME_TSC, now)
         memory.write64(shared + TIME_SYSTEM, now)
         memory.write32(shared + TIME_VERSION, memory.read32(shared + TIME_VERSION) + 2 & M32 & ~1)
+
+    def set_wall_start(self, start):
+        memory = self.memory
+        shared = self.shared
+        memory.write32(shared + WALL_SECONDS, start // SECOND & M32)
+        memory.write32(shared + WALL_SECONDS_HIGH, start // SECOND >> 32 & M32)
+        memory.write32(shared + WALL_NANOSECONDS, start % SECOND)
+        memory.write32(shared + WALL_VERSION, memory.read32(shared + WALL_VERSION) + 2 & M32 & ~1)
+        self.update()
 
     def resume(self):
         self.update()

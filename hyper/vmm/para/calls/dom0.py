@@ -5,16 +5,21 @@ A new domain is made with its memory, of which the privileged one learns the fra
 must not stay mapped writable, and has the hypervisor build the domain: from then on the tables are checked as any other's. It is then started.
 
 Operations that give results write them into the structure.
+
+Interface 1.2 has further ones: 17 settime {u32 seconds, u32 microseconds, u64 system time}: the wall clock, of all paravirtual domains, read so at that time;
+18 get page frame info; 19 read console {u32 address, u32 size, u32 whether what was read is forgotten}: what the hypervisor has said, the result is how much;
+20 pin to a processor {u32 domain, s32 processor, or -1 for any}: there is one, 0.
 """
 from hyper.vmm.para import context, setup
 from hyper.vmm.para.domain import ParaDomain
+from hyper.vmm.para.guest_time import SECOND
 from hyper.vmm.para.layout import (ACCESSED, DIRTY, EFAULT, EINVAL, ENOMEM, ENOSYS, EPERM, ESRCH, EVENT_DIE, FRAME, HYPERVISOR, KERNEL_DS, M32, PRESENT, WRITE)
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmm.para.start_info import start_info
 from hyper.vmm.para.structure import Structure
 
-(GET_MEMORY_LIST, SCHEDULER_CONTROL, ADJUST_DOMAIN, CREATE, DESTROY, START, STOP, GET_INFO, BUILD, SET_IOPL, PAGE_FRAME_INFO) = (
-    2, 6, 7, 8, 9, 10, 11, 12, 13, 14, 18)
+(GET_MEMORY_LIST, SCHEDULER_CONTROL, ADJUST_DOMAIN, CREATE, DESTROY, START, STOP, GET_INFO, BUILD, SET_IOPL) = (2, 6, 7, 8, 9, 10, 11, 12, 13, 14)
+SET_TIME, PAGE_FRAME_INFO, READ_CONSOLE, PIN = 17, 18, 19, 20           # 1.2
 VERSION_1_2 = 0xaaaa0003
 NAME_SIZE = 16
 COMMAND_LINE_SIZE = 256
@@ -24,6 +29,8 @@ LEAST_PAGES = 16
 ACTIVE, STOPPED = 0, 1
 ESI = 6
 SECOND_WORD = 32                # bits
+MICROSECONDS = 1000000          # of a second
+FIRST_PROCESSOR, ANY_PROCESSOR = 0, M32
 
 
 def dom0_op(domain):
@@ -54,11 +61,24 @@ def operate(domain, structure, command):
         return 0 if domain.host.set_allowance(first) else -EINVAL
     if command == GET_INFO:
         return get_info(domain, structure, first)
-    if command == PAGE_FRAME_INFO:
-        return page_frame_info(domain, structure, first)
+    if command > SET_IOPL and domain.interface.layout.shared_is_machine:
+        return operate_1_2(domain, structure, command, first)
     if command < GET_MEMORY_LIST or command > SET_IOPL or GET_MEMORY_LIST < command < SCHEDULER_CONTROL:
         return -ENOSYS
     return on_domain(domain, structure, command, domain.host.find(first))
+
+
+def operate_1_2(domain, structure, command, first):
+    """Those that only interface 1.2 has."""
+    if command == SET_TIME:
+        return set_time(domain, structure)
+    if command == PAGE_FRAME_INFO:
+        return page_frame_info(domain, structure, first)
+    if command == READ_CONSOLE:
+        return read_console(domain, structure)
+    if command == PIN:
+        return pin(domain, structure, domain.host.find(first))
+    return -ENOSYS
 
 
 def on_domain(domain, structure, command, target):
@@ -170,15 +190,71 @@ def get_info(domain, structure, number):
 
 
 def page_frame_info(domain, structure, frame):
-    """1.2: to which domain a machine frame belongs, and whether it is pinned as a table."""
-    if not domain.interface.layout.shared_is_machine:
-        return -ENOSYS
+    """To which domain a machine frame belongs, and whether it is pinned as a table."""
     table = domain.paging.table
     if not table.is_frame(frame) or table.owner[frame] < 0:
         return -EINVAL
     structure.put(1, table.owner[frame])
     structure.put(2, table.kind[frame] if table.pinned[frame] else 0)
     return structure.result(0)
+
+
+def set_time(domain, structure):
+    """The wall clock is that of all paravirtual domains, and of those that come."""
+    seconds = structure.word(0)
+    microseconds = structure.word(1)
+    low = structure.word(2)
+    high = structure.word(3)
+    if structure.faulted:
+        return -EFAULT
+    host = domain.host
+    if microseconds >= MICROSECONDS or high >= 1 << 31 or high << SECOND_WORD | low > domain.times.now():
+        domain.refusals.because('a wall clock with too many microseconds, or at a system time that has not come yet')
+        return -EINVAL
+    start = seconds * SECOND + microseconds * (SECOND // MICROSECONDS) - (high << SECOND_WORD | low) + domain.times.offset
+    if start < 0:
+        domain.refusals.because('a wall clock that would have been before 1970 when the machine began')
+        return -EINVAL
+    host.devices.wall_start = start
+    target = host.find_from(0)
+    while target is not None:
+        if isinstance(target, ParaDomain) and target.alive:
+            target.times.set_wall_start(start)
+        domain.paging.work += 1
+        target = host.find_from(target.number + 1)
+    return 0
+
+
+def read_console(domain, structure):
+    at = structure.word(0)
+    size = structure.word(1)
+    forget = structure.word(2)
+    if structure.faulted:
+        return -EFAULT
+    if forget > 1:
+        domain.refusals.because('a way to read the console that is none')
+        return -EINVAL
+    text = domain.host.messages.oldest(size)
+    for k in range(len(text)):
+        if not domain.linear.write8(at + k, ord(text[k])):
+            return -EFAULT
+    if forget:
+        domain.host.messages.forget(len(text))
+    domain.paging.work += len(text)
+    return len(text)
+
+
+def pin(domain, structure, target):
+    processor = structure.word(1)
+    if structure.faulted:
+        return -EFAULT
+    if target is None:
+        domain.refusals.because('there is no such domain')
+        return -ESRCH
+    if processor != FIRST_PROCESSOR and processor != ANY_PROCESSOR:
+        domain.refusals.because('a processor that there is not')
+        return -EINVAL
+    return 0
 
 
 def build_from_context(domain, structure, target):
