@@ -12,13 +12,16 @@ class Messages(object):
         first = 0
         while len(text) - first > MOST_BYTES:
             first = text.find('\n', first) + 1
-        assert first >= 0
+            assert first >= 0
         self.text = text[first:]
 
     def oldest(self, count):
         """So many bytes, or all if there are not so many."""
-        return self.text[:min(count, len(self.text))]
+        end = min(count, len(self.text))
+        assert end >= 0
+        return self.text[:end]
 
     def forget(self, count):
         """The oldest so many bytes, which are there."""
+        assert count >= 0
         self.text = self.text[count:]
