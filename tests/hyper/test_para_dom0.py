@@ -308,3 +308,18 @@ def test_operations_that_there_are_not(interface, commands):
     dom0 = Dom0(interface=interface)
     for command in commands:
         assert dom0.op(command, 0, 0, 0, 0) == -ENOSYS, command
+
+
+def test_a_structure_that_ends_where_nothing_is_mapped_does_nothing():
+    dom0 = Dom0()
+    number = dom0.create()
+    parameters = dom0.hypervisor.find(number).account.parameters
+    assert dom0.call(NUMBERS['1.0'][1], (LOAD >> 12) + BUFFER, 0, 3) == 0
+    end = LOAD + BUFFER * FRAME
+    for words in ((MEMORY_LIST, number, 10, LOAD), (SCHEDULER,), (ADJUST, number, 20, 1, 1), (CREATE, 256, 0, 0, 0, 0), (DESTROY, number), (START,), (IOPL, number),
+                  (INFO, 0), (BUILD, number, 0)):
+        for given in range(len(words)):
+            for k in range(given + 1):
+                assert dom0.domain.linear.write32(end - 4 * (given + 1) + 4 * k, words[k])
+            assert dom0.call(NUMBERS['1.0'][0], end - 4 * (given + 1)) == -EFAULT, (words, given)
+    assert dom0.hypervisor.find(number).account.parameters is parameters and len(dom0.hypervisor.domains) == 2

@@ -94,10 +94,10 @@ def test_a_multicall_that_cannot_be_read_faults(bench):
         assert bench.call(MULTICALL, at, count) == -EFAULT
 
 
-def test_a_multicall_may_stand_in_memory_that_can_only_be_read(bench):
-    bench.write(1, [STACK_SWITCH, 0x821, 0xc0002000, 0, 0, 0, 0xabc, 0])
+def test_a_multicall_ends_at_an_entry_that_cannot_be_told_its_result(bench):
+    bench.write(1, [STACK_SWITCH, 0x821, 0xc0002000, 0, 0, 0, 0xabc, 0, STACK_SWITCH, 0x821, 0xc0003000, 0, 0, 0, 0, 0])
     bench.read_only(1)
-    assert bench.call(MULTICALL, bench.address(1), 1) == 0
+    assert bench.call(MULTICALL, bench.address(1), 2) == -EFAULT
     assert bench.domain.traps.stack_pointer == 0xc0002000 and result(bench, 1, 0) == 0xabc
 
 

@@ -16,6 +16,7 @@
 #endif
 
 #define XEN_EPERM 1
+#define XEN_ESRCH 3             /* there is no such domain or rule */
 #define XEN_ENOMEM 12
 #define XEN_EFAULT 14           /* a pointer to what the kernel cannot read or write */
 #define XEN_EEXIST 17
@@ -53,7 +54,7 @@
 #define XEN_SCHED_OP 8          /* (operation) */
 #define XEN_DOM0_OP 9
 #define XEN_NETWORK_OP 10
-#define XEN_BLOCK_IO_OP 11
+#define XEN_BLOCK_IO_OP 11      /* (struct xen_block_op *) */
 #define XEN_SET_DEBUGREG 12
 #define XEN_GET_DEBUGREG 13
 #define XEN_UPDATE_DESCRIPTOR 14
@@ -131,7 +132,7 @@
 #define XEN_EVENT_KEYBOARD 0x20u
 #define XEN_EVENT_STOP 0x40u            /* 1.2 has these three */
 #define XEN_EVENT_CHANNEL 0x80u
-#define XEN_EVENT_BLOCK_UPDATE 0x100u
+#define XEN_EVENT_BLOCK_UPDATE 0x100u   /* there are other disks than before */
 #define XEN_EVENTS_MASTER 0x80000000u   /* of events_mask: clear, no event is delivered */
 
 /* -- dom_mem_op */
@@ -164,6 +165,8 @@
 #define XEN_BLOCK_GRANT 10
 #define XEN_BLOCK_PROBE_GRANTS 11
 #define XEN_BLOCK_PROBE_ALL 12
+#define XEN_CAN_READ 1          /* modes */
+#define XEN_CAN_WRITE 2
 #define XEN_BLOCK_ENTRIES 64
 #define XEN_BLOCK_SEGMENTS 12
 #define XEN_DEVICE_IDE 0x1000
@@ -171,6 +174,51 @@
 #define XEN_DEVICE_VIRTUAL 0x3000
 #define XEN_DISK 0x20
 #define XEN_CDROM 5
+
+#ifdef XEN_1_2
+/* -- block_io_op. The number of a virtual disk is any of 16 bits, and what requests have as their device. */
+
+#define XEN_BLOCK_SIGNAL 0      /* there are requests in the ring */
+#define XEN_BLOCK_RESET 1
+#define XEN_BLOCK_RING_ADDRESS 2
+#define XEN_DISK_CREATE 3       /* these five are a privileged domain's */
+#define XEN_DISK_GROW 4
+#define XEN_DISK_SHRINK 5
+#define XEN_DISK_SET_EXTENTS 6
+#define XEN_DISK_DELETE 7
+#define XEN_DISK_PROBE 8        /* of the domain itself; a privileged one may ask about others */
+#define XEN_DISK_INFO 9
+#define XEN_EVERY_DOMAIN 0xffffffffu    /* of a privileged domain's probe */
+#define XEN_DISK_READ_ONLY 0x40 /* flags of a kind in a probe */
+#define XEN_DISK_VIRTUAL 0x80
+
+/* -- net_io_op: {operation, index of the interface}, in the last also {frame of its rings, 6 bytes of its address}, which are results */
+
+#define XEN_NET_PUSH 0
+#define XEN_NET_FLUSH 1
+#define XEN_NET_RESET 2
+#define XEN_NET_INFORMATION 3
+#endif
+
+/* -- dom0_op, of a privileged domain */
+
+#define XEN_DOM0_MEMORY_LIST 2
+#define XEN_DOM0_SCHEDULER 6
+#define XEN_DOM0_ADJUST 7
+#define XEN_DOM0_CREATE 8
+#define XEN_DOM0_DESTROY 9
+#define XEN_DOM0_START 10
+#define XEN_DOM0_STOP 11
+#define XEN_DOM0_INFO 12
+#define XEN_DOM0_BUILD 13
+#define XEN_DOM0_IOPL 14
+#ifdef XEN_1_2
+#define XEN_DOM0_SET_TIME 17
+#define XEN_DOM0_FRAME_INFO 18
+#define XEN_DOM0_READ_CONSOLE 19        /* the result is how many bytes were read */
+#define XEN_DOM0_PIN 20
+#define XEN_DOM0_VERSION 0xaaaa0003u
+#endif
 
 /* -- network rings */
 
@@ -183,6 +231,7 @@
 #define XEN_RULE_LIST 2
 #define XEN_INTERFACES 3
 #define XEN_INTERFACE_COUNTERS 4
+#define XEN_INTERFACE_PARAMETERS 5
 #define XEN_INTERFACE_PHYSICAL 0xfffff001u
 #define XEN_INTERFACE_ANY 0xfffff002u
 
@@ -284,6 +333,135 @@ struct xen_block_response {
     xen_u32 id;
     xen_u16 operation;
     xen_u32 status;                     /* 0 for good */
+};
+
+#ifdef XEN_1_2
+struct xen_extent {
+    xen_u16 disk, unused;               /* device number of a physical disk */
+    xen_u32 first, sectors;
+};
+
+struct xen_disk_entry {
+    xen_u16 device, kind;
+    xen_u32 sectors, domain;
+};
+
+struct xen_block_op {
+    xen_u32 operation;
+    union {
+        xen_u32 ring_frame;             /* a result */
+        struct {
+            xen_u32 domain;
+            xen_u16 number, mode;
+        } create;
+        struct {
+            xen_u32 domain;
+            xen_u16 number, unused;
+            struct xen_extent extent;
+        } grow;
+        struct {
+            xen_u32 domain;
+            xen_u16 number;
+        } shrink, remove;
+        struct {
+            xen_u32 domain;
+            xen_u16 number, count;
+            xen_u32 extents;            /* address of struct xen_extent */
+        } set;
+        struct {
+            xen_u32 domain, most;
+            xen_u32 entries;            /* address of struct xen_disk_entry */
+            xen_u32 count;              /* a result */
+        } probe;
+        struct {
+            xen_u32 domain;
+            xen_u16 number, most;
+            xen_u32 extents;
+            xen_u16 count, mode;        /* results */
+        } info;
+    } u;
+};
+
+struct xen_full_context {               /* of a domain's processor */
+    xen_u32 flags;
+    xen_u32 ebx, ecx, edx, esi, edi, ebp, eax, ds, es, fs, gs, unused, eip, cs, eflags, esp, ss;
+    xen_u32 floating_point[64];
+    struct xen_trap_info traps[256];
+    xen_u32 fast_trap;
+    xen_u32 ldt_base, ldt_entries;
+    xen_u32 gdt_frames[16], gdt_entries;
+    xen_u32 ring1_ss, ring1_esp;
+    xen_u32 page_directory;             /* machine address */
+    xen_u32 debug[8];
+    xen_u32 event_cs, event_eip, failsafe_cs, failsafe_eip;
+};
+#endif
+
+struct xen_dom0_op {
+    xen_u32 command;
+#ifdef XEN_1_2
+    xen_u32 version;                    /* XEN_DOM0_VERSION */
+#endif
+    union {
+        xen_u32 domain;                 /* of the operations that have no more, and first of most others */
+        struct {
+            xen_u32 domain, most, frames, count;        /* address of a list; a result */
+        } memory_list;
+        struct {
+            xen_u32 allowance;          /* ns */
+        } scheduler;
+        struct {
+            xen_u32 domain, mcu_advance, warp, warp_limit, unwarp;
+        } adjust;
+        struct {
+            xen_u32 kb;
+            char name[16];
+            xen_u32 domain;             /* a result */
+        } create;
+        struct {
+            xen_u32 domain, force;
+        } destroy;
+        struct {                        /* of the first domain that has this number or a higher one; all are results */
+            xen_u32 domain;
+            char name[16];
+            xen_u32 processor, has_processor, stopped, events, mcu_advance, pages;
+            xen_u64 ran;                /* ns */
+#ifdef XEN_1_2
+            xen_u32 shared_info_frame;
+            struct xen_full_context context;
+#endif
+        } info;
+        struct {
+#ifndef XEN_1_2
+            xen_u32 domain, page_directory;             /* machine address */
+            xen_u32 load_address, shared_info, start_info, interfaces;
+            char cmd_line[256];
+            xen_u32 module, module_size;
+#else
+            xen_u32 domain, interfaces;
+            struct xen_full_context context;
+#endif
+        } build;
+        struct {
+            xen_u32 domain, level;
+        } iopl;
+#ifdef XEN_1_2
+        struct {
+            xen_u32 seconds, microseconds;      /* the wall clock read so */
+            xen_u64 system_time;                /* at this time */
+        } set_time;
+        struct {
+            xen_u32 frame, domain, type;        /* results; the type is that of a pinned table, else 0 */
+        } frame_info;
+        struct {
+            xen_u32 text, size, forget;         /* address; 1 if what is read is not to be read again */
+        } read_console;
+        struct {
+            xen_u32 domain;
+            int processor;                      /* -1 for any; there is one, 0 */
+        } pin;
+#endif
+    } u;
 };
 
 static inline int xen_hypercall(xen_u32 number, xen_u32 a, xen_u32 b, xen_u32 c, xen_u32 d)

@@ -87,8 +87,7 @@ def on_domain(domain, structure, command, target):
         domain.refusals.because('there is no such domain')
         return -ESRCH
     if command == ADJUST_DOMAIN:
-        good = domain.host.adjust(target, structure.word(1), structure.word(2), structure.word(3), structure.word(4))
-        return structure.result(0 if good else -EINVAL)
+        return adjust(domain, structure, target)
     if command == DESTROY:
         return destroy(domain, structure, target)
     if command == START:
@@ -117,6 +116,7 @@ def on_domain(domain, structure, command, target):
 def create(domain, structure):
     pages = structure.word(0) * KB // FRAME
     name = structure.text(1, NAME_SIZE)
+    structure.put(1 + NAME_SIZE // 4, 0)        # before there is a domain of which nobody would know
     if structure.faulted:
         return -EFAULT
     if structure.word(0) > MOST_KB or pages < LEAST_PAGES:
@@ -129,8 +129,20 @@ def create(domain, structure):
     return structure.result(0)
 
 
+def adjust(domain, structure, target):
+    advance = structure.word(1)
+    warp = structure.word(2)
+    warp_limit = structure.word(3)
+    unwarp = structure.word(4)
+    if structure.faulted:
+        return -EFAULT
+    return 0 if domain.host.adjust(target, advance, warp, warp_limit, unwarp) else -EINVAL
+
+
 def destroy(domain, structure, target):
     force = structure.word(1)
+    if structure.faulted:
+        return -EFAULT
     if target is domain:
         domain.refusals.because('to destroy itself')
         return -EINVAL
@@ -324,7 +336,9 @@ def finish(domain, target, why):
 
 def set_iopl(structure, target):
     level = structure.word(1)
+    if structure.faulted:
+        return -EFAULT
     if level > 3:
-        return structure.result(-EINVAL)
+        return -EINVAL
     target.set_iopl(level)
-    return structure.result(0)
+    return 0

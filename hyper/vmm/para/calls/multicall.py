@@ -36,7 +36,7 @@ def each(domain, call):
 
 
 def call(domain, at):
-    """One entry. 0 when it is done, whatever its result; CONTINUE if it is not; -EFAULT if it cannot be read."""
+    """One entry. 0 when it is done, whatever its result; CONTINUE if it is not; -EFAULT if it cannot be read, or was done and cannot be told so."""
     linear = domain.linear
     a = domain.arguments
     number = linear.read32(at)
@@ -52,8 +52,7 @@ def call(domain, at):
     domain.in_multicall = False
     domain.paging.work += 1
     if result != CONTINUE:
-        linear.write32(at + CALL_RESULT, result & M32)
-        return 0
+        return 0 if linear.write32(at + CALL_RESULT, result & M32) else -EFAULT
     if linear.write32(at + 4, a[0]) and linear.write32(at + 8, a[1]):
         return CONTINUE
     return -EFAULT

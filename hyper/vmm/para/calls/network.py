@@ -5,6 +5,7 @@ from hyper.vmm.para.credit import Credit
 from hyper.vmm.para.linear_memory import NOT_MAPPED
 from hyper.vmm.para.network.interface import MOST_INTERFACES
 from hyper.vmm.para.network.rules import ACCEPT, ANY, COUNT, PHYSICAL, PROTOCOL_ARP, Rule
+from hyper.vmm.para.structure import Structure
 
 RULE_WORDS = 10
 MICROSECOND = 1000
@@ -123,44 +124,47 @@ def query(domain, at):
     return 0
 
 
-def find(domain, at):
+def find(domain, structure):
     """The interface that a structure begins with, {domain, index}; None if there is none."""
-    number = domain.linear.read32(at)
-    index = domain.linear.read32(at + 4)
-    if number == NOT_MAPPED or index == NOT_MAPPED or index >= MOST_INTERFACES:
+    number = structure.word(0)
+    index = structure.word(1)
+    if index >= MOST_INTERFACES:
         return None
     return domain.host.devices.router.interfaces.get(number << 12 | index, None)
 
 
 def counters(domain, at):
     """{domain, index; bytes sent and received, packets sent and received, 64 bits each; bytes of credit, microseconds of its period}"""
-    interface = find(domain, at)
+    structure = Structure(domain.linear, at)
+    interface = find(domain, structure)
+    if structure.faulted:
+        return -EFAULT
     if interface is None:
         return -EINVAL
-    linear = domain.linear
     values = [interface.bytes_sent, interface.bytes_received, interface.packets_sent, interface.packets_received]
     for k in range(len(values)):
-        if not linear.write32(at + 8 + 8 * k, values[k] & 0xffffffff) or not linear.write32(at + 12 + 8 * k, values[k] >> 32):
-            return -EFAULT
+        structure.put(2 + 2 * k, values[k])
+        structure.put(3 + 2 * k, values[k] >> 32)
     amount = 0
     period = 0
     if interface.credit is not None:
         amount = interface.credit.amount
         period = interface.credit.period // MICROSECOND
-    if not linear.write32(at + 40, amount & 0xffffffff) or not linear.write32(at + 44, period):
-        return -EFAULT
-    return 0
+    structure.put(10, amount)
+    structure.put(11, period)
+    return structure.result(0)
 
 
 def set_parameters(domain, at):
     """{domain, index, bytes of credit, microseconds of its period}; 0 for no limit."""
-    interface = find(domain, at)
+    structure = Structure(domain.linear, at)
+    interface = find(domain, structure)
+    amount = structure.word(2)
+    period = structure.word(3)
+    if structure.faulted:
+        return -EFAULT
     if interface is None:
         return -EINVAL
-    amount = domain.linear.read32(at + 8)
-    period = domain.linear.read32(at + 12)
-    if amount == NOT_MAPPED or period == NOT_MAPPED:
-        return -EFAULT
     if amount == 0 and period == 0:
         interface.credit = None
     elif amount == 0 or period == 0 or period > MOST_PERIOD:
