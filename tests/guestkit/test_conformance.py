@@ -24,7 +24,7 @@ ENDS = {
     'leave': 'exited',
     'stop_itself': 'stopped itself',
 }
-ONLY_IN_1_2 = ('channels', 'stop_itself')
+ONLY_IN_1_2 = ('channels', 'stop_itself', 'virtual_disks')
 HYPERCALLS = 21                 # of either version
 
 
@@ -81,6 +81,7 @@ WITH_DEVICES = {
     'network': ['--net', 'domains'],
     'network_control': ['--net', 'domains', '--privileged'],
     'dom0_control': ['--privileged', '--memory', '2M'],
+    'virtual_disks': ['--disk', '{disk}', '--disk', '{disk},ro', '--privileged'],
 }
 
 
@@ -88,14 +89,20 @@ def words_of(image, group, version, more):
     return [str(image), '--mode', 'para', '--interface', version, '--memory', '1M', '--append', group, *more]
 
 
+def with_disks(words, directory):
+    """A disk for each word that wants one; each of its sectors begins with its number."""
+    words = list(words)
+    for k, word in enumerate(words):
+        if '{disk}' in word:
+            disk = directory / f'{k}.img'
+            disk.write_bytes(b''.join(sector.to_bytes(4, 'little').ljust(512, b'.') for sector in range(DISK_SECTORS)))
+            words[k] = word.format(disk=disk)
+    return words
+
+
 @pytest.mark.parametrize('version, group', cases(WITH_DEVICES))
 def test_devices_and_control_are_as_the_interface_says(image, tmp_path, version, group):
-    more = list(WITH_DEVICES[group])
-    for k, word in enumerate(more):
-        if '{disk}' in word:
-            disk = tmp_path / f'{k}.img'
-            disk.write_bytes(b''.join(sector.to_bytes(4, 'little').ljust(512, b'.') for sector in range(DISK_SECTORS)))
-            more[k] = word.format(disk=disk)
+    more = with_disks(WITH_DEVICES[group], tmp_path)
     with Machine.from_words([*words_of(image(version), group, version, more), '--check-frames', '1']) as machine:
         machine.run(seconds=60)
         count = re.search(rf'{group}: (\d+) checks, 0 failed', machine.output.decode())
@@ -103,13 +110,24 @@ def test_devices_and_control_are_as_the_interface_says(image, tmp_path, version,
         assert machine.report().domains[0].state == 'exited'
 
 
-def test_a_channel_connects_two_domains(image):
-    words = words_of(image('1.2'), 'channel_pair', '1.2', [])
-    with Machine.from_words([*words, '--domain', *words, '--check-frames', '1']) as machine:
+@pytest.mark.parametrize('group, of_the_first', [('channel_pair', []), ('disk_pair', ['--disk', '{disk}', '--privileged'])])
+def test_two_domains_see_what_passes_between_them(image, tmp_path, group, of_the_first):
+    words = words_of(image('1.2'), group, '1.2', [])
+    with Machine.from_words([*words, *with_disks(of_the_first, tmp_path), '--domain', *words, '--check-frames', '1']) as machine:
         stop = machine.run(seconds=60)
         assert stop.status == 0
         for domain in machine.domains:
-            assert re.search(r'channel_pair: \d+ checks, 0 failed', domain.output.decode()), domain.output.decode()
+            assert re.search(rf'{group}: \d+ checks, 0 failed', domain.output.decode()), domain.output.decode()
+
+
+@pytest.mark.parametrize('version', ['1.0', '1.2'])
+def test_a_privileged_domain_controls_a_fully_virtualized_one(image, tmp_path, version):
+    (tmp_path / 'other.c').write_text('#include "guest.h"\nint main(const char *line) { for (;;) asm volatile("pause"); }\n')
+    build_file([tmp_path / 'other.c'], tmp_path / 'other.elf', 'bare', [])
+    words = [*words_of(image(version), 'dom0_full', version, ['--privileged']), '--domain', str(tmp_path / 'other.elf'), '--mode', 'full', '--memory', '2M', '--name', 'other']
+    with Machine.from_words(words) as machine:
+        machine.run(seconds=60)
+        assert re.search(r'dom0_full: \d+ checks, 0 failed', machine.domains[0].output.decode()), machine.domains[0].output.decode()
 
 
 @pytest.mark.parametrize('version', ['1.0', '1.2'])

@@ -57,15 +57,6 @@ void console(void)
     FAILS(call(XEN_CONSOLE_WRITE, 0, 0xffffffff, 0), XEN_EFAULT);
 }
 
-static void sleep(void)
-{
-#ifdef XEN_1_2
-    IS(call(XEN_SCHED_OP, XEN_SCHED_YIELD, 0, 0), 0);
-#else
-    IS(call(XEN_YIELD, 0, 0, 0), 0);
-#endif
-}
-
 /* The test types "a" when it reads "type". */
 void keyboard(void)
 {
@@ -153,6 +144,27 @@ void multicalls(void)
     FAILS(call(XEN_MULTICALL, 0x1000, 1, 0), XEN_EFAULT);
     FAILS(call(XEN_MULTICALL, XEN_HYPERVISOR_START - 16, 1, 0), XEN_EFAULT);
     FAILS(call(XEN_MULTICALL, (u32)list, 0x10000000, 0), XEN_EFAULT);
+
+    /* entries that cannot be read, or told their results */
+    for (u32 words = 0; words < 8; words++) {
+        struct xen_multicall_entry *cut = before_nothing(words);
+
+        memcpy(cut, list, 4 * words);
+        FAILS(call(XEN_MULTICALL, (u32)cut, 1, 0), XEN_EFAULT);
+    }
+    list[1] = list[0];
+    make_read_only(list);
+    FAILS(call(XEN_MULTICALL, (u32)list, 2, 0), XEN_EFAULT);
+    struct xen_pt_request *many = (struct xen_pt_request *)arena[1];    /* one that takes so long that the hypervisor puts it off */
+
+    for (u32 i = 0; i < 16 * PAGE / sizeof *many; i++)
+        many[i] = (struct xen_pt_request){ XEN_PT_EXTENDED, XEN_PT_FLUSH_TLB };
+    IS(update(list, machine_of(list) | P | W, XEN_VA_INVALIDATE), 0);
+    list[0] = list[1] = (struct xen_multicall_entry){ XEN_PT_UPDATE, { (u32)many, 16 * PAGE / sizeof *many + 2 } };
+    IS(call(XEN_MULTICALL, (u32)list, 1, 0), 0);
+    IS((int)list[0].args[5] == 0 || (int)list[0].args[5] == -XEN_EINVAL, 1);
+    make_read_only(list);
+    FAILS(call(XEN_MULTICALL, (u32)(list + 1), 1, 0), XEN_EFAULT);
 }
 
 void scheduling(void)

@@ -49,6 +49,10 @@ int update(const void *page, u32 entry, u32 flags);             /* update_va_map
 int request(u32 ptr, u32 val);                                  /* pt_update with one request */
 int extended(u32 command, u32 ptr, u32 argument);
 u32 make_read_only(void *page);                                 /* its machine address */
+void *before_nothing(u32 words);                                /* where only so many words are mapped */
+void cut_short(u32 number, const void *structure, u32 words);   /* the hypercall fails with each part of the structure, mapped up to there */
+void not_written(u32 number, const void *structure, u32 words); /* and where it cannot be written */
+void sleep(void);                                               /* until there is an event that is not masked */
 
 struct xen_shared_info *shared(void);
 
@@ -68,6 +72,6 @@ void user(const void *code, u32 size, u32 stack_words);         /* runs code in 
 void calls(void), console(void), keyboard(void), debug_registers(void), multicalls(void), scheduling(void), page_tables(void), pins(void), requests(void),
      va_mapping(void), machine_to_physical(void), gdt(void), ldt(void), descriptor_updates(void), trap_table(void), callbacks(void), fast_trap(void),
      failsafe(void), balloon(void), times(void), start_of_day(void), channels(void), hostile(void), block(void),
-     block_control(void), network(void), network_control(void), dom0_control(void), channel_pair(void);
+     block_control(void), network(void), network_control(void), dom0_control(void), dom0_full(void), channel_pair(void), virtual_disks(void), disk_pair(void);
 
 #endif

@@ -13,8 +13,9 @@ static const struct {
     { "trap_table", trap_table }, { "callbacks", callbacks }, { "fast_trap", fast_trap }, { "failsafe", failsafe }, { "balloon", balloon },
     { "times", times }, { "start_of_day", start_of_day }, { "hostile", hostile }, { "block", block },
     { "block_control", block_control }, { "network", network }, { "network_control", network_control }, { "dom0_control", dom0_control },
+    { "dom0_full", dom0_full },
 #ifdef XEN_1_2
-    { "channels", channels }, { "channel_pair", channel_pair },
+    { "channels", channels }, { "channel_pair", channel_pair }, { "virtual_disks", virtual_disks }, { "disk_pair", disk_pair },
 #endif
 };
 
@@ -55,6 +56,41 @@ u32 make_read_only(void *page)
 
     IS(update(page, at | P, XEN_VA_INVALIDATE), 0);
     return at;
+}
+
+void *before_nothing(u32 words)
+{
+    update(arena[PAGES - 3], 0, XEN_VA_INVALIDATE);
+    return (u32 *)arena[PAGES - 3] - words;
+}
+
+void cut_short(u32 number, const void *structure, u32 words)
+{
+    for (u32 given = 0; given < words; given++) {
+        void *at = before_nothing(given);
+
+        memcpy(at, structure, 4 * given);
+        FAILS(call(number, (u32)at, 0, 0), XEN_EFAULT);
+    }
+}
+
+void not_written(u32 number, const void *structure, u32 words)
+{
+    u8 *page = arena[PAGES - 5];
+
+    memcpy(page, structure, 4 * words);
+    make_read_only(page);
+    FAILS(call(number, (u32)page, 0, 0), XEN_EFAULT);
+    IS(update(page, machine_of(page) | P | W, XEN_VA_INVALIDATE), 0);
+}
+
+void sleep(void)
+{
+#ifdef XEN_1_2
+    IS(call(XEN_SCHED_OP, XEN_SCHED_YIELD, 0, 0), 0);
+#else
+    IS(call(XEN_YIELD, 0, 0, 0), 0);
+#endif
 }
 
 struct xen_shared_info *shared(void)

@@ -265,6 +265,8 @@ void balloon(void)
     IS(memory(XEN_MEMORY_LESS, 1, list), 0);
     list[0] = frame_of(page_directory());
     IS(memory(XEN_MEMORY_LESS, 1, list), 0);
+    IS(memory(XEN_MEMORY_MORE, 1, (void *)0x1000), 0);          /* nowhere to tell which */
+    IS(memory(XEN_MEMORY_LESS, 1, (void *)0x1000), 0);
     IS(memory(XEN_MEMORY_MORE, 8, list), 4);
     for (u32 i = 0; i < 4; i++) {
         IS(update(arena[i], list[i] << 12 | P | W, XEN_VA_INVALIDATE), 0);

@@ -61,6 +61,7 @@ void gdt(void)
     IS(first[2 * 256], 0);
     FAILS(update(first, machine_of(first) | P | W, 0), XEN_EINVAL);
     FAILS(extended(XEN_PT_PIN_L1, machine_of(first), 0), XEN_EINVAL);           /* it is in use as something else */
+    FAILS(request((u32)first, 0), XEN_EINVAL);                                  /* it is no page table */
     selector = 296 << 3 | 1;
     IS(try(load_fs), 13);
     IS(trap_frame[0], 296 << 3);
