@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from guestkit import Machine
 from guestkit.build import build_file
+from guestkit.dom.hypervisor import Hypervisor
 
 SOURCES = sorted(path for path in (pathlib.Path(__file__).parent / 'conformance').iterdir() if path.suffix in ('.c', '.S'))
 GROUPS = ('calls console keyboard debug_registers multicalls scheduling page_tables pins requests va_mapping machine_to_physical gdt ldt descriptor_updates '
@@ -118,6 +119,23 @@ def test_two_domains_see_what_passes_between_them(image, tmp_path, group, of_the
         assert stop.status == 0
         for domain in machine.domains:
             assert re.search(rf'{group}: \d+ checks, 0 failed', domain.output.decode()), domain.output.decode()
+
+
+@pytest.mark.parametrize('version', ['1.0', '1.2'])
+def test_a_domain_is_asked_to_stop_itself_and_to_end(image, version):
+    with Hypervisor(memory='16M') as hypervisor:
+        domain = hypervisor.create({'name': 'asked', 'kernel': str(image(version)), 'interface': version, 'memory': '1M', 'extra': 'asked', 'on_poweroff': 'preserve'})
+        hypervisor.run(seconds=60)
+        assert domain.output.decode() == 'stop\n' and not hypervisor.is_paused(domain)
+        domain.call('hyper_control', b'stop')
+        hypervisor.run(seconds=60)
+        assert hypervisor.is_paused(domain) and domain.output.decode() == 'stop\n'
+        hypervisor.unpause(domain)
+        hypervisor.run(seconds=60)
+        assert domain.output.decode() == 'stop\nend\n'
+        hypervisor.shutdown(domain)
+        hypervisor.run(seconds=60)
+        assert re.search(r'asked: \d+ checks, 0 failed', domain.output.decode()) and hypervisor.ended() == [domain]
 
 
 @pytest.mark.parametrize('version', ['1.0', '1.2'])

@@ -1,4 +1,6 @@
 """block_io_op of 1.2: virtual disks that the privileged domain puts together, and what domains are told of disks."""
+import random
+
 import pytest
 
 from hyper.board.disk import Drive
@@ -228,3 +230,31 @@ def test_a_domain_whose_disks_a_privileged_one_has_changed_is_not_saved_even_if_
     saving.end()
     with pytest.raises(UserError):
         Saving(rig.domains[1], drives)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_no_operations_make_a_disk_that_reaches_beyond_physical_ones(seed):
+    generator = random.Random(seed)
+    rig = Rig12(read_only=seed == 2)
+    values = [0, 1, 2, 3, 9, SECTORS - 1, SECTORS, 0x7fffffff, 0x80000000, 0xffffffff]
+    numbers = [NUMBER, PHYSICAL, VIRTUAL, 0, 0xffff]
+    done = 0
+    for _ in range(400):
+        def value():
+            return generator.choice(values)
+        extents = [word for k in range(4) for word in (generator.choice([PHYSICAL, PHYSICAL, VIRTUAL, value()]), value(), value() if k else 1)]
+        at = rig.list(extents) if generator.randrange(8) else generator.choice([0x1000, 0xfbfffffc, 0xfffffff8])
+        operation = generator.randrange(12)
+        words = [operation, generator.choice([0, 1, 1, 1, value()]), generator.choice(numbers) | generator.choice([1, 2, 3, 4, 0xffff, 0]) << 16]
+        words += extents[:3] if operation == GROW else [at, 0]
+        result = rig.op(*words)
+        assert result == 0 or -64 < result < 0
+        done += result == 0
+        for ring in rig.bench.hypervisor.devices.block.rings:
+            assert sorted(ring.numbers) == sorted(ring.disks) and len(ring.numbers) <= 64
+            for disk in ring.disks.values():
+                assert 0 < disk.mode <= 3 and len(disk.extents) <= 100 and disk.sectors == sum(extent.size for extent in disk.extents)
+                for extent in disk.extents:
+                    assert extent.size > 0 and extent.disk.disk is rig.disk and extent.disk.disk.contains(extent.offset, extent.size)
+                    assert not (disk.mode & WRITABLE and rig.disk.read_only)
+    assert done > 40

@@ -202,6 +202,7 @@ static void build_and_run(u32 domain, u32 own)
     volatile u32 *counter = window + COUNTER / 4;
 
     refused_states(domain, directory);
+    IS(dom0(SCHEDULER, 20000, 0, 0, 0, 0), 0);                  /* so that turns are short */
     see(frames[0], P | W);
     IS(build(domain, directory), 0);
     FAILS(build(domain, directory), XEN_EINVAL);

@@ -13,7 +13,7 @@ static const struct {
     { "trap_table", trap_table }, { "callbacks", callbacks }, { "fast_trap", fast_trap }, { "failsafe", failsafe }, { "balloon", balloon },
     { "times", times }, { "start_of_day", start_of_day }, { "hostile", hostile }, { "block", block },
     { "block_control", block_control }, { "network", network }, { "network_control", network_control }, { "dom0_control", dom0_control },
-    { "dom0_full", dom0_full },
+    { "dom0_full", dom0_full }, { "asked", asked },
 #ifdef XEN_1_2
     { "channels", channels }, { "channel_pair", channel_pair }, { "virtual_disks", virtual_disks }, { "disk_pair", disk_pair },
 #endif
