@@ -303,6 +303,9 @@ void block_control(void)
     IS(remove(us, 8), BAD);
     IS(remove(999, 7), BAD);
     IS(remove(us, 7), 0);
+    for (u32 operation = 3; operation < 256; operation += operation < 20 ? 1 : 47)
+        if (operation == 3 || operation == 6 || operation > XEN_BLOCK_PROBE_ALL)
+            IS(control(operation), BAD);                        /* there is none */
     for (u32 number = 2; number < 64; number++)
         IS(create(2, us, number, disk, 0, 1), 0);
     IS(create(2, us, 64, disk, 0, 1), BAD);                     /* a domain has 64 at most */
@@ -476,7 +479,12 @@ void network(void)
     IS(push_net(), 0);
 #ifdef XEN_1_2
     FAILS(net_op(2, 0), XEN_EINVAL);                            /* there is a page under way */
-    IS(net_op(1, 0), 0);                                        /* it comes back, empty */
+    net->transmit[sent].id = 7, net->transmit[sent].size = 64, net->transmit[sent].address = here;
+    indices[0] = (sent + 1) % XEN_NET_ENTRIES;
+    IS(push_net(), 0);
+    IS(net_op(XEN_NET_FLUSH, 0), 0);                            /* it comes back, empty, and what was to be sent is not */
+    IS(indices[1], indices[0]);
+    IS(net->transmit[sent].size & 0xff, XEN_NET_DROPPED);
     IS(*entry_of(arena[2]) & (P | W), P | W);
     IS(*(volatile u32 *)arena[2], 0);
     IS(indices[4], indices[3]);
@@ -535,6 +543,16 @@ static void packet_to_itself(void)
     IS(net->receive[at].size, 64);
     came += net->receive[at].entry >> 8 & 0xff;
     IS(memcmp(came + 6, packet + 6, 58), 0);
+
+    at = indices[4];                                            /* an entry that is taken by something else meanwhile: the page is lost */
+    offer(machine_of(entry_of(arena[9])));
+    IS(update(arena[9], machine_of(arena[10]) | P | W, XEN_VA_INVALIDATE), 0);
+    indices[5] = (at + 1) % XEN_NET_ENTRIES;
+    IS(transmit(64, machine_of(packet)), XEN_NET_OK);
+    while (indices[4] == at)
+        sleep();
+    IS(net->receive[at].entry & 0xff, XEN_NET_BAD_PAGE);
+    IS(machine_of(arena[9]), machine_of(arena[10]));
 }
 
 void network_control(void)

@@ -30,6 +30,8 @@ void page_tables(void)
     IS(request((u32)entry_of(page), here | P | W), 0);
     entry = *entry_of(page);
     FAILS(request((u32)arena[3], here | P), XEN_EINVAL);                /* no table there */
+    make_read_only(arena[3]);
+    FAILS(request((u32)arena[3], here | P), XEN_EINVAL);
     FAILS(request(0x1000, here | P), XEN_EFAULT);
     FAILS(request(XEN_HYPERVISOR_START, here | P), XEN_EFAULT);
     FAILS(request((u32)entry_of(page), FOREIGN | P), XEN_EINVAL);
