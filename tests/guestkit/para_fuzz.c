@@ -8,7 +8,7 @@
 #define CALLS 24
 
 enum { SET_TRAP_TABLE, PT_UPDATE, CONSOLE_WRITE, SET_GDT, STACK_SWITCH, SET_CALLBACKS, SET_DEBUGREG = XEN_SET_DEBUGREG, GET_DEBUGREG = XEN_GET_DEBUGREG,
-       UPDATE_DESCRIPTOR = XEN_UPDATE_DESCRIPTOR, DOM_MEM_OP = XEN_DOM_MEM_OP, MULTICALL = XEN_MULTICALL, UPDATE_VA_MAPPING = XEN_UPDATE_VA_MAPPING,
+       DOM0_OP = XEN_DOM0_OP, NETWORK_OP = XEN_NETWORK_OP, BLOCK_IO_OP = XEN_BLOCK_IO_OP, UPDATE_DESCRIPTOR = XEN_UPDATE_DESCRIPTOR, DOM_MEM_OP = XEN_DOM_MEM_OP, MULTICALL = XEN_MULTICALL, UPDATE_VA_MAPPING = XEN_UPDATE_VA_MAPPING,
 #ifdef XEN_1_2
        YIELD = XEN_SCHED_OP, EXIT = YIELD };
 #else
@@ -125,6 +125,9 @@ static void arguments(u32 number, u32 *a)
         a[0] = (u32)arena[0];
         a[1] = below(4) ? 1 + below(16) : value();
         break;
+    case DOM0_OP: case NETWORK_OP: case BLOCK_IO_OP:
+        a[0] = (u32)arena[0];
+        break;
     case STACK_SWITCH: case SET_CALLBACKS:
         a[0] = selector();
         a[2] = selector();
@@ -145,8 +148,42 @@ static void arguments(u32 number, u32 *a)
         a[below(5)] = value();
 }
 
+static u32 domain(void)
+{
+    return below(4) ? start_info->domain : below(4);
+}
+
+/* A structure of dom0_op, network_op or block_io_op. */
+static void operation(u32 number, u32 *words)
+{
+    u32 at = 1;
+
+    for (u32 i = 0; i < 16; i++)
+        words[i] = value();
+    words[0] = below(number == DOM0_OP ? 22 : 12);
+#ifdef XEN_1_2
+    if (number == DOM0_OP)
+        words[at++] = XEN_DOM0_VERSION;
+    if (number == BLOCK_IO_OP) {
+        words[2] = below(4) | below(5) << 16;           /* number, and mode or count */
+        if (words[0] == XEN_DISK_GROW)
+            words[3] = XEN_DEVICE_IDE, words[4] = below(64), words[5] = below(64);
+        else if (below(4))
+            words[3] = page() + below(64) * 4;
+    }
+#endif
+    if (number == DOM0_OP && words[0] == XEN_DOM0_STOP)
+        words[at] = start_info->domain + 1 + below(3);  /* nobody could start this one again */
+    else if (below(8))
+        words[at] = domain();
+}
+
 static void fill(u32 number, u32 *words)
 {
+    if (number == DOM0_OP || number == NETWORK_OP || number == BLOCK_IO_OP) {
+        operation(number, words);
+        return;
+    }
     for (u32 i = 0; i < 16; i++)
         switch (number) {
         case PT_UPDATE:

@@ -63,6 +63,19 @@ def test_fuzzing_domains_harm_neither_the_hypervisor_nor_a_witness(run, fuzzer, 
     assert made > 24 * 500
 
 
+@pytest.mark.parametrize('version', ['1.0', '1.2'])
+def test_a_fuzzing_domain_that_is_privileged_harms_no_more_than_domains(run, tmp_path, version):
+    disk = tmp_path / 'disk.img'
+    disk.write_bytes(bytes(64 * 512))
+    image = tmp_path / 'fuzz.elf'
+    build_file([SOURCE], image, 'para', ['XEN_1_2'] if version == '1.2' else [])
+    made = 0
+    for seed in range(200, 204):
+        words = ['--mode', 'para', '--memory', '1M', '--interface', version, '--net', 'domains', '--append', f'{seed} {CALLS // 2}', '--check-frames', '64']
+        made += sum(run(image, *words, '--privileged', '--disk', disk, '--domain', image, *words)[2]['domains'][0]['hypercalls'].values())
+    assert made > 4 * 500
+
+
 @pytest.mark.parametrize('seed', range(100, 106))
 def test_the_same_seed_gives_the_same_run(run, fuzzer, seed):
     runs = [run(fuzzer, '--mode', 'para', '--memory', '1M', '--append', f'{seed} {CALLS}') for _ in range(2)]
