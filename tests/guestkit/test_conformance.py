@@ -134,7 +134,8 @@ def test_two_domains_see_what_passes_between_them(image, tmp_path, group, of_the
 @pytest.mark.parametrize('version', ['1.0', '1.2'])
 def test_a_domain_is_asked_to_stop_itself_and_to_end(image, version):
     with Hypervisor(memory='16M') as hypervisor:
-        domain = hypervisor.create({'name': 'asked', 'kernel': str(image(version)), 'interface': version, 'memory': '1M', 'extra': 'asked', 'on_poweroff': 'preserve'})
+        domain = hypervisor.create({'name': 'asked', 'kernel': str(image(version)), 'interface': version, 'memory': '1M', 'extra': 'asked',
+                                    'on_poweroff': 'preserve'})
         hypervisor.run(seconds=60)
         assert domain.output.decode() == 'stop\n' and not hypervisor.is_paused(domain)
         domain.call('hyper_control', b'stop')
@@ -152,8 +153,8 @@ def test_a_domain_is_asked_to_stop_itself_and_to_end(image, version):
 def test_a_privileged_domain_controls_a_fully_virtualized_one(image, tmp_path, version):
     (tmp_path / 'other.c').write_text('#include "guest.h"\nint main(const char *line) { for (;;) asm volatile("pause"); }\n')
     build_file([tmp_path / 'other.c'], tmp_path / 'other.elf', 'bare', [])
-    words = [*words_of(image(version), 'dom0_full', version, ['--privileged']), '--domain', str(tmp_path / 'other.elf'), '--mode', 'full', '--memory', '2M', '--name', 'other']
-    with Machine.from_words(words) as machine:
+    other = ['--domain', str(tmp_path / 'other.elf'), '--mode', 'full', '--memory', '2M', '--name', 'other']
+    with Machine.from_words([*words_of(image(version), 'dom0_full', version, ['--privileged']), *other]) as machine:
         machine.run(seconds=60)
         assert re.search(r'dom0_full: \d+ checks, 0 failed', machine.domains[0].output.decode()), machine.domains[0].output.decode()
 
@@ -171,7 +172,7 @@ NOT_MET = {'too many references to a frame'}           # which would take 2^26 o
 
 
 def reasons():
-    """All that the hypervisor has for refusing something to a domain of these interfaces: arguments of `because`, and what that gets from two functions."""
+    """Why the hypervisor refuses something to a domain of these interfaces: arguments of `because`, and what that gets from two functions."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / 'hyper/vmm/para').rglob('*.py')]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     constants = {node.targets[0].id: node.value.value for node in nodes if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and

@@ -72,6 +72,7 @@ void user(const void *code, u32 size, u32 stack_words);         /* runs code in 
 void calls(void), console(void), keyboard(void), debug_registers(void), multicalls(void), scheduling(void), page_tables(void), pins(void), requests(void),
      va_mapping(void), machine_to_physical(void), gdt(void), ldt(void), descriptor_updates(void), trap_table(void), callbacks(void), fast_trap(void),
      failsafe(void), balloon(void), times(void), start_of_day(void), channels(void), hostile(void), block(void),
-     block_control(void), network(void), network_control(void), dom0_control(void), dom0_full(void), channel_pair(void), virtual_disks(void), disk_pair(void), asked(void);
+     block_control(void), network(void), network_control(void), dom0_control(void), dom0_full(void), channel_pair(void),
+     virtual_disks(void), disk_pair(void), asked(void);
 
 #endif

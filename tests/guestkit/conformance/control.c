@@ -202,6 +202,15 @@ static void build_and_run(u32 domain, u32 own)
     volatile u32 *counter = window + COUNTER / 4;
 
     refused_states(domain, directory);
+#ifdef XEN_1_2
+    struct xen_block_op disk = { .operation = XEN_DISK_CREATE, .u.create = { domain, 5, XEN_CAN_READ } };
+
+    IS(call(XEN_BLOCK_IO_OP, (u32)&disk, 0, 0), 0);
+    disk = (struct xen_block_op){ .operation = XEN_DISK_PROBE, .u.probe = { domain, 1, (u32)arena[3], 0 } };
+    IS(call(XEN_BLOCK_IO_OP, (u32)&disk, 0, 0), 0);
+    IS(disk.u.probe.count, 1);
+    IS(((struct xen_disk_entry *)arena[3])->device, 5);
+#endif
     IS(dom0(SCHEDULER, 20000, 0, 0, 0, 0), 0);                  /* so that turns are short */
     see(frames[0], P | W);
     IS(build(domain, directory), 0);
@@ -253,6 +262,9 @@ static void build_and_run(u32 domain, u32 own)
     } while (words[8] == 0);
     IS(words[8], XEN_EVENT_DIE);
     IS(words[7], 1);
+#ifdef XEN_1_2
+    FAILS(call(XEN_BLOCK_IO_OP, (u32)&disk, 0, 0), XEN_ESRCH);  /* its disks have gone with it */
+#endif
     IS(update(window, own | P | W, XEN_VA_INVALIDATE), 0);
 }
 

@@ -1,5 +1,5 @@
-"""Operations 3 to 9 of block_io_op in 1.2: virtual disks, which the privileged domain puts together from extents of physical ones, and what disks there are. The
-structures:
+"""Operations 3 to 9 of block_io_op in 1.2: virtual disks, which the privileged domain puts together from extents of physical ones, and what disks there
+are. The structures:
 
     3 create        u32 domain; u16 number, u16 mode (1 it can be read, 2 written); it has no extents yet
     4 grow          u32 domain; u16 number, u16 -; an extent, which is appended
