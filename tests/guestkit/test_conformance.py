@@ -78,7 +78,7 @@ def test_a_domain_ends_only_for_what_the_interface_says(run, version, name):
 
 DISK_SECTORS = 128
 WITH_DEVICES = {
-    'block': ['--disk', '{disk}', '--disk', '{disk},ro'],
+    'block': ['--disk', '{disk}', '--disk', '{disk},ro', '--disk', '{disk},cdrom'],
     'block_control': ['--disk', '{disk}', '--disk', '{disk},ro', '--privileged'],
     'network': ['--net', 'domains'],
     'network_control': ['--net', 'domains', '--privileged'],

@@ -127,7 +127,7 @@
 #define XEN_EVENT_BLOCK 0x01u
 #define XEN_EVENT_TIMER 0x02u
 #define XEN_EVENT_DIE 0x04u
-#define XEN_EVENT_DEBUG 0x08u
+#define XEN_EVENT_DEBUG 0x08u           /* is not sent */
 #define XEN_EVENT_NETWORK 0x10u
 #define XEN_EVENT_KEYBOARD 0x20u
 #define XEN_EVENT_STOP 0x40u            /* 1.2 has these three */

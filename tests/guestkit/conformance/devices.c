@@ -1,4 +1,4 @@
-/* The block ring, the network rings, and how they are asked for: with two disks, the second one read-only, and one network interface. Sector n of a disk begins
+/* The block ring, the network rings, and how they are asked for: with two disks, the second one read-only, without control a CD-ROM, too, and one network interface. Sector n of a disk begins
  * with the number n. The groups whose names end in _control are of a privileged domain. */
 #include "conformance.h"
 
@@ -111,10 +111,11 @@ void block(void)
 
     /* probes */
     IS(control(XEN_BLOCK_PROBE_VIRTUAL), 0);
-    IS(data[0], 2);
+    IS(data[0], 3);
     IS(data[1], disk | XEN_DISK << 16);
     IS(data[2], SECTORS);
     IS(data[3], (disk + 1) | XEN_DISK << 16);
+    IS(data[5], (disk + 2) | XEN_CDROM << 16);
     IS(control(XEN_BLOCK_PROBE_PHYSICAL), 0);
     IS(data[0], 0);                                             /* it was granted none */
 
@@ -142,7 +143,7 @@ void block(void)
 
     /* what is refused */
     IS(one(XEN_BLOCK_WRITE, disk + 1, 7, here | 1), BAD);       /* read-only */
-    IS(one(XEN_BLOCK_READ, disk + 2, 0, here | 1), BAD);
+    IS(one(XEN_BLOCK_READ, disk + 3, 0, here | 1), BAD);
     IS(one(XEN_BLOCK_READ, XEN_DEVICE_IDE, 0, here | 1), BAD);  /* not granted */
     IS(one(XEN_BLOCK_WRITE, XEN_DEVICE_IDE, 0, here | 1), BAD);
     IS(one(XEN_BLOCK_READ, XEN_DEVICE_SCSI, 0, here | 1), BAD);
@@ -210,13 +211,14 @@ void block(void)
     }
     op = (struct xen_block_op){ .operation = XEN_DISK_PROBE, .u.probe = { us, 9, (u32)entries, 0 } };
     IS(call(XEN_BLOCK_IO_OP, (u32)&op, 0, 0), 0);
-    IS(op.u.probe.count, 2);
+    IS(op.u.probe.count, 3);
     IS(entries[0].device, disk);
     IS(entries[0].kind, XEN_DISK | XEN_DISK_VIRTUAL);
     IS(entries[0].sectors, SECTORS);
     IS(entries[0].domain, us);
     IS(entries[1].device, disk + 1);
     IS(entries[1].kind, XEN_DISK | XEN_DISK_VIRTUAL | XEN_DISK_READ_ONLY);
+    IS(entries[2].kind, XEN_CDROM | XEN_DISK_VIRTUAL | XEN_DISK_READ_ONLY);
     op.u.probe.domain = us + 1;
     FAILS(call(XEN_BLOCK_IO_OP, (u32)&op, 0, 0), XEN_EPERM);
     op.u.probe.domain = XEN_EVERY_DOMAIN;

@@ -203,6 +203,13 @@ void va_mapping(void)
     IS(update(page, 0, 0), 0);
     IS(*entry_of(page), 0);
     IS(update(page, here | P | W, 0), 0);
+    ((struct xen_multicall_entry *)page)->op = XEN_CALLS;                       /* what a hypercall reads and writes is marked so */
+    IS(update(page, here | P | W, XEN_VA_INVALIDATE), 0);
+    FAILS(call(XEN_DOM_MEM_OP, (u32)page, 0, 0), XEN_EINVAL);
+    IS(*entry_of(page), here | P | W | XEN_PTE_ACCESSED);
+    IS(call(XEN_MULTICALL, (u32)page, 1, 0), 0);
+    IS(*entry_of(page), here | P | W | XEN_PTE_ACCESSED | XEN_PTE_DIRTY);
+    IS(update(page, here | P | W, XEN_VA_INVALIDATE), 0);
     FAILS(update((void *)XEN_HYPERVISOR_START, here | P, 0), XEN_EINVAL);
     FAILS(call(XEN_UPDATE_VA_MAPPING, 0xfffff, here | P, 0), XEN_EINVAL);
     FAILS(call(XEN_UPDATE_VA_MAPPING, 0x100000, here | P, 0), XEN_EINVAL);      /* no page has that number */
