@@ -199,6 +199,9 @@ class Function(object):
         mask = self.writable[offset]
         self.config[offset] = self.config[offset] & ~mask | value & mask
 
+    def config_asked(self, first):
+        """The guest is about to read configuration space from byte `first` on."""
+
     def config_written(self, first, last):
         """The guest has written the bytes first..last."""
 
@@ -276,6 +279,7 @@ class DataPort(Device):
         if function is None:
             return all_ones(size)
         first = self.pci.address & 0xfc
+        function.config_asked(first | port & 3)
         value = 0
         for i in range(size):
             byte = (port & 3) + i

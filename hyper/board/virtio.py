@@ -2,11 +2,12 @@
 structures lie in another I/O BAR, where capabilities say.
 
 Source: Virtual I/O Device (VIRTIO) 1.1, sections 4.1.4 (structures), 4.1.4.8 (legacy layout) and 2.1 (status). A driver that breaks the rules of a queue
-gets DEVICE_NEEDS_RESET and an interrupt; the device then does nothing until the driver resets it. There is no MSI-X, and no access to the structures
-through configuration space.
+gets DEVICE_NEEDS_RESET and an interrupt; the device then does nothing until the driver resets it. There is no MSI-X. A driver that cannot use ports,
+as firmware may be, reaches them through a window in configuration space (4.1.4.9), which iPXE wants to be there.
 """
 
 from hyper.board import pci
+from hyper.board.bus import all_ones
 from hyper.board.pci import Function
 
 QUMRANET = 0x1af4
@@ -30,9 +31,11 @@ MODERN_PORTS = 256
 COMMON, ISR, NOTIFY, CONFIG = 0x00, 0x40, 0x48, 0x80
 COMMON_SIZE, CONFIG_SIZE = 0x38, 0x40
 CAPABILITY_VENDOR = 0x09
-KIND_COMMON, KIND_NOTIFY, KIND_ISR, KIND_CONFIG = 1, 2, 3, 4
+KIND_COMMON, KIND_NOTIFY, KIND_ISR, KIND_CONFIG, KIND_WINDOW = 1, 2, 3, 4, 5
 FIRST_CAPABILITY = 0x40         # in configuration space
 CAPABILITY_SIZE = 20
+WINDOW = FIRST_CAPABILITY + 4 * CAPABILITY_SIZE         # the capability of the window: what it shows is the driver's choice
+WINDOW_BAR, WINDOW_OFFSET, WINDOW_SIZE, WINDOW_DATA = WINDOW + 4, WINDOW + 8, WINDOW + 12, WINDOW + 16
 # the common structure
 OFFER_SELECT, OFFER, ACCEPT_SELECT, ACCEPT, CONFIG_VECTOR, QUEUES, STATUS, GENERATION = 0x00, 0x04, 0x08, 0x0c, 0x10, 0x12, 0x14, 0x15
 SELECT, SIZE, VECTOR, ENABLE, NOTIFY_OFFSET, DESCRIPTORS, AVAILABLE, USED = 0x16, 0x18, 0x1a, 0x1c, 0x1e, 0x20, 0x28, 0x30
@@ -71,14 +74,19 @@ class VirtioFunction(Function):
         self.config[pci.CAPABILITIES] = at
         for kind, offset, size in [(KIND_COMMON, COMMON, COMMON_SIZE), (KIND_NOTIFY, NOTIFY, 4), (KIND_ISR, ISR, 1), (KIND_CONFIG, CONFIG, CONFIG_SIZE)]:
             self.config[at] = CAPABILITY_VENDOR
-            if kind != KIND_CONFIG:
-                self.config[at + 1] = at + CAPABILITY_SIZE
+            self.config[at + 1] = at + CAPABILITY_SIZE
             self.config[at + 2] = CAPABILITY_SIZE if kind == KIND_NOTIFY else CAPABILITY_SIZE - 4
             self.config[at + 3] = kind
             self.config[at + 4] = MODERN_BAR
             self.put32(at + 8, offset)
             self.put32(at + 12, size)           # what follows for the notifications is their multiplier: all are at one place
             at += CAPABILITY_SIZE
+        assert at == WINDOW
+        self.config[WINDOW] = CAPABILITY_VENDOR
+        self.config[WINDOW + 2] = CAPABILITY_SIZE
+        self.config[WINDOW + 3] = KIND_WINDOW
+        self.allow(WINDOW_BAR, 1, 0xff)
+        self.allow_range(WINDOW_OFFSET, WINDOW_DATA + 3)
 
     # for the device
 
@@ -203,6 +211,27 @@ class VirtioFunction(Function):
             self.reset()
         else:
             self.status = value & ~STATUS_NEEDS_RESET | self.status & STATUS_NEEDS_RESET
+
+    # the window in configuration space
+
+    def window_size(self):
+        """The bytes of the register that the window shows, 0 where it shows none."""
+        bar, offset, size = self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), self.get32(WINDOW_SIZE)
+        if size not in [1, 2, 4] or offset % size != 0:
+            return 0
+        if bar == MODERN_BAR and offset < MODERN_PORTS or bar == 0 and offset < PORTS:
+            return size
+        return 0
+
+    def config_asked(self, first):
+        size = self.window_size()
+        if first == WINDOW_DATA and size > 0:
+            self.put32(WINDOW_DATA, self.read_io(self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), size))
+
+    def config_written(self, first, last):
+        size = self.window_size()
+        if first == WINDOW_DATA and last - first + 1 >= size > 0:
+            self.write_io(self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), size, self.get32(WINDOW_DATA) & all_ones(size))
 
     # the modern structures
 

@@ -83,7 +83,54 @@ def test_the_capabilities_say_where_the_structures_are():
         assert device.config[at] == 9
         found[device.config[at + 3]] = (device.config[at + 4], device.get32(at + 8), device.get32(at + 12))
         at = device.config[at + 1]
-    assert found == {1: (2, 0, 0x38), 2: (2, 0x48, 4), 3: (2, 0x40, 1), 4: (2, 0x80, 0x40)}
+    assert found == {1: (2, 0, 0x38), 2: (2, 0x48, 4), 3: (2, 0x40, 1), 4: (2, 0x80, 0x40), 5: (0, 0, 0)}
+
+
+class ConfigurationBoard(ModernBoard):
+    """A driver that uses no ports but those of configuration space."""
+
+    def __init__(self):
+        ModernBoard.__init__(self)
+        self.device.pci.connect()
+
+    def config(self, offset):
+        self.bus.write_port(0xcf8, 4, 0x80000000 | 3 << 11 | offset & 0xfc)
+        return 0xcfc | offset & 3
+
+    def show(self, offset, size, bar=2):
+        for register, width, value in ((0x94, 1, bar), (0x98, 4, offset), (0x9c, 4, size)):
+            self.bus.write_port(self.config(register), width, value)
+
+    def read(self, offset, size):
+        self.show(offset, size)
+        return self.bus.read_port(self.config(0xa0), size)
+
+    def write(self, offset, size, value):
+        self.show(offset, size)
+        self.bus.write_port(self.config(0xa0), size, value)
+
+
+def test_a_disk_is_read_through_the_window_in_configuration_space_alone():
+    board = ConfigurationBoard()
+    board.device.put16(4, 4)                                # answers at no port
+    board.device.pci.remap()
+    board.start()
+    for sector in range(20):
+        assert board.read_sector(sector) == 0 and board.ram.read32(DATA) == 0x5ec70000 + sector
+    assert board.device.interrupt and board.read(0x40, 1) == 1 and not board.device.interrupt
+    assert board.read(0x80, 4) == 64
+
+
+def test_a_window_on_what_is_no_register_shows_nothing():
+    board = ConfigurationBoard()
+    for offset, size, bar in ((0, 3, 2), (2, 4, 2), (256, 1, 2), (0xfffffffc, 4, 2), (64, 4, 0), (0, 4, 1), (0, 4, 255), (0, 0, 2), (0, 1 << 31, 2)):
+        board.show(offset, size, bar)
+        board.bus.write_port(board.config(0xa0), 4, 0x12345678)
+        assert board.bus.read_port(board.config(0xa0), 4) == 0x12345678
+    board.write(STATUS, 1, 3)
+    board.show(STATUS, 1)
+    assert board.bus.read_port(board.config(0x9c), 4) == 1
+    assert ModernBoard.read(board, STATUS, 1) == 3
 
 
 def test_a_disk_is_read_through_rings_that_lie_apart():
