@@ -212,7 +212,7 @@ class VirtioFunction(Function):
         else:
             self.status = value & ~STATUS_NEEDS_RESET | self.status & STATUS_NEEDS_RESET
 
-    # the window in configuration space
+    # the window in configuration space: each access of its data, of however many bytes, is one of the register
 
     def window_size(self):
         """The bytes of the register that the window shows, 0 where it shows none."""
@@ -225,12 +225,12 @@ class VirtioFunction(Function):
 
     def config_asked(self, first):
         size = self.window_size()
-        if first == WINDOW_DATA and size > 0:
-            self.put32(WINDOW_DATA, self.read_io(self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), size))
+        if first & ~3 == WINDOW_DATA and size > 0:
+            self.put32(WINDOW_DATA, self.read_io(self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), size) & all_ones(size))
 
     def config_written(self, first, last):
         size = self.window_size()
-        if first == WINDOW_DATA and last - first + 1 >= size > 0:
+        if first & ~3 == WINDOW_DATA and size > 0:
             self.write_io(self.config[WINDOW_BAR], self.get32(WINDOW_OFFSET), size, self.get32(WINDOW_DATA) & all_ones(size))
 
     # the modern structures

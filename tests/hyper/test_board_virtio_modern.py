@@ -133,6 +133,28 @@ def test_a_window_on_what_is_no_register_shows_nothing():
     assert ModernBoard.read(board, STATUS, 1) == 3
 
 
+def test_the_window_shows_as_many_bytes_as_are_asked_for_and_any_access_of_its_data_is_one_of_the_register():
+    board = ConfigurationBoard()
+    ModernBoard.write(board, ADDRESSES, 4, 0x12345678)
+    for size, shown in ((1, 0x78), (2, 0x5678), (4, 0x12345678)):
+        board.show(ADDRESSES, size)
+        assert board.bus.read_port(board.config(0xa0), 4) == shown
+    for k in range(4):                                      # a byte after the other
+        board.bus.write_port(board.config(0xa0 + k), 1, 0x90 + k)
+    assert ModernBoard.read(board, ADDRESSES, 4) == 0x93929190
+    ModernBoard.write(board, ADDRESSES, 4, 0xabcdef01)
+    assert board.bus.read_port(board.config(0xa2), 2) == 0xabcd
+
+
+def test_the_window_on_the_legacy_interface_is_that_interface():
+    board = ConfigurationBoard()
+    board.show(18, 1, 0)                                    # the status
+    board.bus.write_port(board.config(0xa0), 1, 3)
+    assert board.bus.read_port(board.config(0xa0), 1) == 3 == ModernBoard.read(board, STATUS, 1)
+    board.show(0, 4, 0)
+    assert board.bus.read_port(board.config(0xa0), 4) == board.device.features
+
+
 def test_a_disk_is_read_through_rings_that_lie_apart():
     board = ModernBoard()
     board.start()
