@@ -20,6 +20,7 @@ int hyper_create(int handle, char *arguments);
 int hyper_control(int handle, int domain, char *verb);
 int hyper_schedule(int handle, int domain, char *arguments);
 int hyper_save(int handle, int domain, int what, int page, char *buffer);
+char *hyper_saved_head(int handle, int domain);
 char *hyper_saved_state(int handle, int domain);
 int hyper_restore(int handle, char *arguments, char *interface, char *frames);
 int hyper_restore_page(int handle, int domain, int page, int kind, char *buffer);

@@ -360,11 +360,25 @@ def hyper_saved_state(handle, domain):
     try:
         run = find_domain(handle, domain)
         if run is not None:
-            return last_state.hold(run.session.saved_state(rffi.cast(lltype.Signed, domain)))
+            return last_state.hold(run.session.saving(rffi.cast(lltype.Signed, domain)).state())
     except UserError as error:
         fail(error.text)
     except Exception:
         fail("internal error in hyper_saved_state")
+    return lltype.nullptr(rffi.CCHARP.TO)
+
+
+@entrypoint_highlevel('main', [rffi.INT, rffi.INT], c_name='hyper_saved_head')
+def hyper_saved_head(handle, domain):
+    """What hyper_restore must be told of a domain that is being saved: a line with the version of its interface, one with its frames; NULL if that fails."""
+    try:
+        run = find_domain(handle, domain)
+        if run is not None:
+            return last_state.hold(run.session.saving(rffi.cast(lltype.Signed, domain)).head())
+    except UserError as error:
+        fail(error.text)
+    except Exception:
+        fail("internal error in hyper_saved_head")
     return lltype.nullptr(rffi.CCHARP.TO)
 
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -28,6 +29,8 @@ struct network {
     struct timer timers[TIMERS];
     struct pollfd sockets[SOCKETS];
     int polled;
+    int descriptors[SOCKETS];   /* of all sockets that the library has, but for what is more than fits */
+    int described;
 };
 
 struct callbacks {
@@ -66,6 +69,7 @@ static void *(*slirp_new)(const struct configuration *, const struct callbacks *
 static void (*slirp_cleanup)(void *);
 static void (*slirp_input)(void *, const uint8_t *, int);
 static int (*slirp_add_hostfwd)(void *, int, struct in_addr, int, struct in_addr, int);
+static int (*slirp_remove_hostfwd)(void *, int, struct in_addr, int);
 static void (*slirp_pollfds_fill)(void *, uint32_t *, int (*)(int, int, void *), void *);
 static void (*slirp_pollfds_poll)(void *, int, int (*)(int, void *), void *);
 
@@ -117,6 +121,17 @@ static void on_timer_mod(void *timer, int64_t due, void *opaque)
 
 static void on_descriptor(int descriptor, void *opaque)
 {
+    struct network *network = opaque;
+    if (network->described < SOCKETS)
+        network->descriptors[network->described++] = descriptor;
+}
+
+static void on_descriptor_gone(int descriptor, void *opaque)
+{
+    struct network *network = opaque;
+    for (int i = network->described; i-- > 0;)
+        if (network->descriptors[i] == descriptor)
+            network->descriptors[i] = network->descriptors[--network->described];
 }
 
 static void on_notify(void *opaque)
@@ -124,7 +139,8 @@ static void on_notify(void *opaque)
 }
 
 static const struct callbacks callbacks = {
-    on_packet, on_guest_error, on_clock, on_timer_new, on_timer_free, on_timer_mod, on_descriptor, on_descriptor, on_notify
+    on_packet, on_guest_error, on_clock, on_timer_new, on_timer_free, on_timer_mod, on_descriptor, on_descriptor_gone,
+    on_notify
 };
 
 /* The library's event bits and poll(2)'s. */
@@ -167,9 +183,10 @@ static bool find_library(void)
     slirp_cleanup = dlsym(found, "slirp_cleanup");
     slirp_input = dlsym(found, "slirp_input");
     slirp_add_hostfwd = dlsym(found, "slirp_add_hostfwd");
+    slirp_remove_hostfwd = dlsym(found, "slirp_remove_hostfwd");
     slirp_pollfds_fill = dlsym(found, "slirp_pollfds_fill");
     slirp_pollfds_poll = dlsym(found, "slirp_pollfds_poll");
-    if (!slirp_new || !slirp_cleanup || !slirp_input || !slirp_add_hostfwd || !slirp_pollfds_fill || !slirp_pollfds_poll)
+    if (!slirp_new || !slirp_cleanup || !slirp_input || !slirp_add_hostfwd || !slirp_remove_hostfwd || !slirp_pollfds_fill || !slirp_pollfds_poll)
         return false;
     library = found;
     return true;
@@ -202,6 +219,33 @@ long hyper_network_forward(void *opaque, long is_udp, long host_port, long addre
     struct network *network = opaque;
     struct in_addr host = { .s_addr = htonl(INADDR_LOOPBACK) }, guest = { .s_addr = htonl(address) };
     return slirp_add_hostfwd(network->slirp, is_udp, host, host_port, guest, guest_port);
+}
+
+/* Connections that came through the port are not touched. */
+void hyper_network_end_forward(void *opaque, long is_udp, long host_port)
+{
+    struct network *network = opaque;
+    struct in_addr host = { .s_addr = htonl(INADDR_LOOPBACK) };
+    slirp_remove_hostfwd(network->slirp, is_udp, host, host_port);
+}
+
+/* Resets the TCP connections that came through a port. The library learns of it when it next looks at them. */
+void hyper_network_reset(void *opaque, long host_port)
+{
+    struct network *network = opaque;
+    const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+    for (int i = 0; i < network->described; i++) {
+        struct sockaddr_in here, there;
+        socklen_t size = sizeof here, size_there = sizeof there;
+        int descriptor = network->descriptors[i], kind = 0;
+        socklen_t kind_size = sizeof kind;
+        if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &kind_size) || kind != SOCK_STREAM)
+            continue;
+        if (getsockname(descriptor, (struct sockaddr *)&here, &size) || here.sin_family != AF_INET || here.sin_port != htons(host_port))
+            continue;
+        if (getpeername(descriptor, (struct sockaddr *)&there, &size_there) == 0)
+            connect(descriptor, &nobody, sizeof nobody);
+    }
 }
 
 void hyper_network_close(void *opaque)

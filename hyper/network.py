@@ -21,6 +21,8 @@ PROTOTYPES = """
 void *hyper_network_open(void);
 void hyper_network_close(void *network);
 long hyper_network_forward(void *network, long is_udp, long host_port, long address, long guest_port);
+void hyper_network_end_forward(void *network, long is_udp, long host_port);
+void hyper_network_reset(void *network, long host_port);
 void hyper_network_send(void *network, const char *frame, long size);
 long hyper_network_receive(void *network, char *frame, long most);
 """
@@ -40,6 +42,8 @@ def external(name, arguments, result):
 _open = external('hyper_network_open', [], rffi.VOIDP)
 _close = external('hyper_network_close', [rffi.VOIDP], lltype.Void)
 _forward = external('hyper_network_forward', [rffi.VOIDP, lltype.Signed, lltype.Signed, lltype.Signed, lltype.Signed], lltype.Signed)
+_end_forward = external('hyper_network_end_forward', [rffi.VOIDP, lltype.Signed, lltype.Signed], lltype.Void)
+_reset = external('hyper_network_reset', [rffi.VOIDP, lltype.Signed], lltype.Void)
 _send = external('hyper_network_send', [rffi.VOIDP, rffi.CCHARP, lltype.Signed], lltype.Void)
 _receive = external('hyper_network_receive', [rffi.VOIDP, rffi.CCHARP, lltype.Signed], lltype.Signed)
 
@@ -63,6 +67,14 @@ class UserNetwork(Link):
         """Lets a port of this host, for its own programs, lead to one of a guest; raises UserError."""
         if _forward(self.handle, int(is_udp), host_port, address, guest_port) != 0:
             raise UserError("--net forward=: port %d of this host cannot be had; is it in use? choose another" % host_port)
+
+    def end_forward(self, is_udp, host_port):
+        """The port is free again; connections through it go on."""
+        _end_forward(self.handle, int(is_udp), host_port)
+
+    def reset(self, host_port):
+        """Resets the connections that came through a TCP port."""
+        _reset(self.handle, host_port)
 
     def close(self):
         _close(self.handle)

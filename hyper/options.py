@@ -1,7 +1,7 @@
 """The words of the `run` command line: what they mean, and what is wrong with them."""
 
 from hyper.errors import UserError
-from hyper.vmm.para.network.rule_text import parse_rule
+from hyper.vmm.para.network.rule_text import address, parse_rule
 from hyper.vmm.scheduler.parameters import LEAST_ALLOWANCE, MOST_ADVANCE, MOST_ALLOWANCE, Parameters
 
 NATIVE = 'native'
@@ -82,7 +82,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed
                             by ,mac=52:54:00:12:34:56, the adapter's address (not for para)
   --net domains[,WORD]...   para: an interface that reaches only other domains; may be repeated. Words of all, for para: rate=SIZE
-                            (the most bytes sent a second), norules (nothing passes until rules say so)
+                            (the most bytes sent a second), norules (nothing passes until rules say so), ip=10.0.2.40 (the address
+                            that the usual rules and forward= are for, if not 10.0.2.15 plus the domain's number; tell its kernel)
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen
                             and keyboard are the console. With disks and neither kernel nor firmware it is
                             /usr/share/seabios/bios.bin: the machine boots from them
@@ -142,12 +143,13 @@ class DiskOptions(object):
 
 
 class Forward(object):
-    """A port of the host that leads to one of the guest."""
+    """A port of the host that leads to one of the guest; `interface` is the index of the interface that it leads to."""
 
-    def __init__(self, is_udp, host_port, guest_port):
+    def __init__(self, is_udp, host_port, guest_port, interface):
         self.is_udp = is_udp
         self.host_port = host_port
         self.guest_port = guest_port
+        self.interface = interface
 
 
 class InterfaceOptions(object):
@@ -157,6 +159,7 @@ class InterfaceOptions(object):
         self.kind = kind
         self.rate = 0
         self.rules = True
+        self.address = 0                # of IP, 0 for the usual one
 
 
 class DomainOptions(object):
@@ -397,17 +400,26 @@ def parse_network(option, text, domain):
         elif word.startswith('mac=') and interface.kind != DOMAINS:
             domain.ethernet_address = parse_ethernet_address(option, word[len('mac='):])
         elif word.startswith('forward=') and interface.kind == USER:
-            domain.forwards.append(parse_forward(option, word[len('forward='):]))
+            domain.forwards.append(parse_forward(option, word[len('forward='):], len(domain.interfaces)))
+        elif word.startswith('ip='):
+            interface.address = parse_network_address(option, word[len('ip='):])
         elif word.startswith('rate='):
             interface.rate = parse_rate(option, word[len('rate='):])
         elif word == 'norules':
             interface.rules = False
         else:
             raise UserError("%s %s: %s is not known; write user or tap,ifname=NAME or domains, and perhaps ,mac=52:54:00:12:34:56, ,forward=tcp:8080-80 (user), "
-                            ",rate=SIZE or ,norules (para)" % (option, words[0], word))
+                            ",ip=10.0.2.40, ,rate=SIZE or ,norules (para)" % (option, words[0], word))
     if interface.kind == TAP and not 0 < len(domain.tap) <= LONGEST_INTERFACE:
         raise UserError("%s tap: needs the name of an interface, of at most %d characters; write tap,ifname=tap0" % (option, LONGEST_INTERFACE))
     domain.interfaces.append(interface)
+
+
+def parse_network_address(option, text):
+    value = address(text)
+    if value <= 0 or value >> 24 == 0 or value >> 28 >= 0xe:
+        raise UserError("%s ip=%s: no address that a domain can have; write it like ip=10.0.2.40" % (option, text))
+    return value
 
 
 def parse_ethernet_address(option, text):
@@ -424,7 +436,7 @@ def parse_ethernet_address(option, text):
     return address
 
 
-def parse_forward(option, text):
+def parse_forward(option, text, interface):
     words = text.split(':')
     if len(words) == 2 and (words[0] == 'tcp' or words[0] == 'udp'):
         ports = words[1].split('-')
@@ -432,7 +444,7 @@ def parse_forward(option, text):
             host_port = parse_digits(ports[0])
             guest_port = parse_digits(ports[1])
             if 0 < host_port < 65536 and 0 < guest_port < 65536:
-                return Forward(words[0] == 'udp', host_port, guest_port)
+                return Forward(words[0] == 'udp', host_port, guest_port, interface)
     raise UserError("%s forward=%s: not known; write it like forward=tcp:8080-80, this host's port first" % (option, text))
 
 
@@ -649,8 +661,10 @@ class Parser(object):
         if domain.network == DOMAINS and domain.mode != PARA:
             raise UserError("--net domains: only a domain of --mode para has such an interface; write --net user")
         for interface in domain.interfaces:
-            if domain.mode != PARA and (interface.rate > 0 or not interface.rules):
-                raise UserError("--net: rate= and norules are of --mode para; leave them out")
+            if domain.mode != PARA and (interface.rate > 0 or not interface.rules or interface.address != 0):
+                raise UserError("--net: rate=, ip= and norules are of --mode para; leave them out")
+            if interface.address != 0 and domain.copies > 1:
+                raise UserError("--net ip=: is the address of one domain; give it --copies 1")
         if len(domain.interfaces) > MOST_INTERFACES:
             raise UserError("--net: %d interfaces are the most of a domain" % MOST_INTERFACES)
         if len(domain.forwards) > 0 and domain.copies > 1:

@@ -18,6 +18,7 @@ from hyper.errors import UserError
 from hyper.expect import Expectation, Watched
 from hyper.loader import detect, firmware
 from hyper.loader.file import ImageFile
+from hyper.outside import Attachment, Outside
 from hyper.options import CDROM, DOMAINS, EPT, FULL, MB, NATIVE, NO_TEMPLATES, PARA, PS2, ROUND_ROBIN, SEABIOS, TAP, parse, parse_policy, \
     parse_scheduling
 from hyper.registers import SystemRegisters, dump
@@ -26,6 +27,7 @@ from hyper.vmm.inspect import DomainRegisters, state_text
 from hyper.vmm.para.build import interface_of
 from hyper.vmm.para.domain import ParaDomain
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
+from hyper.vmm.para.network.interface import usual_address
 from hyper.vmm.para.saved import Restoring, Saving
 from hyper.walk import walk
 
@@ -143,9 +145,8 @@ class Session(object):
         self.savings = {}               # Saving by number of domain
         self.restorings = {}            # likewise Restoring
         self.fittings = {}              # by number of domain, of those made since the start
-        self.shared_kind = ''           # of the network that paravirtual domains have outside
-        self.shared_link = None
-        self.shared_user = None
+        self.shared = Outside()         # of paravirtual domains
+        self.attachments = {}           # to it, by number of domain
         try:
             self.build(world, self.configure(sinks))
         except UserError:
@@ -224,57 +225,68 @@ class Session(object):
             files[name] = read_file(name)
         return files[name]
 
-    def fit(self, domain, number, locked=True):
-        """The Fittings of a domain, with the files of its disks opened, and locked or not."""
+    def fit(self, domain, number, alone=True):
+        """The Fittings of a domain, with the files of its disks opened. If it is not alone, it may still run elsewhere: it has nothing yet that only one machine
+        can have. Raises UserError."""
         drives = []
-        for chosen in domain.disks:
-            unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
-            drive = Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit, locked), chosen.interface, chosen.rate)
-            drives.append(drive)
-            self.drives.append(drive)
-        link = None
-        if domain.network != '' and domain.network != DOMAINS:
-            link = self.outside(domain, number)
+        try:
+            for chosen in domain.disks:
+                unit = atapi.BLOCK if chosen.interface == CDROM else SECTOR
+                drives.append(Drive(open_disk(chosen.file, chosen.read_only, chosen.snapshot, unit, alone), chosen.interface, chosen.rate))
+            link = None
+            if domain.network != '' and domain.network != DOMAINS:
+                link = self.connect(domain, number, alone)
+        except UserError:
+            for drive in drives:
+                drive.disk.close()
+            raise
+        self.drives += drives
         video = None
         if domain.mode != PARA:
             video = VideoMemory()
             self.videos.append(video)
         fittings = Fittings(drives, link, domain.ethernet_address, video, domain.virtio_console, domain.keyboard == PS2)
         if domain.mode == PARA:
-            fittings.interfaces = [Wire(chosen.kind != DOMAINS, chosen.rate, chosen.rules) for chosen in domain.interfaces]
+            fittings.interfaces = [Wire(chosen.kind != DOMAINS, chosen.rate, chosen.rules, chosen.address) for chosen in domain.interfaces]
         return fittings
 
-    def outside(self, domain, number):
-        """The link to the network outside: paravirtual domains share one, and are told apart by their addresses."""
-        address = network.FIRST_ADDRESS
+    def connect(self, domain, number, alone):
+        """The link of a domain to the network outside, None if that is for later."""
         if domain.mode == PARA:
-            address += number
-            if self.shared_kind != '' and self.shared_kind != domain.network:
-                raise UserError("--net %s: paravirtual domains share one network outside, which is --net %s already" % (domain.network, self.shared_kind))
-            self.shared_kind = domain.network
+            addresses = []
+            for chosen in domain.interfaces:
+                addresses.append(chosen.address if chosen.address != 0 else usual_address(number))
+            attachment = Attachment(self.shared, domain.network, domain.tap, domain.forwards, addresses)
+            if alone:
+                attachment.attach(self.router())
+            self.attachments[number] = attachment
+            return self.shared.link
         if domain.network == TAP:
-            if domain.mode == PARA and self.shared_link is not None:
-                return self.shared_link
             link = tap.connect(domain.tap)
             self.networks.append(link)
-            if domain.mode == PARA:
-                self.shared_link = link
             return link
-        user = self.shared_user
-        if domain.mode != PARA or user is None:
-            user = network.connect()
-            self.networks.append(user)
-        if domain.mode == PARA:
-            self.shared_user = user
-        for forward in domain.forwards:
-            user.forward(forward.is_udp, forward.host_port, address, forward.guest_port)
+        user = network.connect()
+        try:
+            for forward in domain.forwards:
+                user.forward(forward.is_udp, forward.host_port, network.FIRST_ADDRESS, forward.guest_port)
+        except UserError:
+            user.close()
+            raise
+        self.networks.append(user)
         return user
+
+    def router(self):
+        """That of paravirtual domains, None while there is no hypervisor."""
+        if self.hypervisor is None:
+            return None
+        return self.hypervisor.devices.router
 
     def close_fittings(self):
         for drive in self.drives:
             drive.disk.close()
         for link in self.networks:
             link.close()
+        self.shared.close()
         for video in self.videos:
             video.close()
 
@@ -334,20 +346,20 @@ class Session(object):
         modules = []
         for path in domain.modules:
             modules.append(read_file(path))
-        number = hypervisor.next_number
+        number = hypervisor.number_of_next()
         fittings = self.fit(domain, number)
         try:
             hypervisor.create(self.config_of(domain, name, image, modules, self.watched(self.sinks.sink(number, name)), fittings))
         except UserError:
             self.sinks.forget(number)
-            self.unfit(fittings)
+            self.unfit(number, fittings)
             raise
         self.fittings[number] = fittings
         return number
 
     def control(self, number, verb):
         """`verb`: pause, unpause, destroy, or shutdown, which asks the guest to end. To move it: stop asks the guest to stop itself, unlock and lock are for
-        its disks."""
+        what only one machine can have, its disks and its ports of this host."""
         hypervisor = self.controlled()
         domain = self.domain(number)
         if verb == 'pause':
@@ -363,9 +375,10 @@ class Session(object):
         elif verb == 'unlock':
             for drive in self.drives_of(number):
                 drive.disk.unlock()
+            if number in self.attachments:
+                self.attachments[number].release(self.router())
         elif verb == 'lock':
-            for drive in self.drives_of(number):
-                drive.disk.lock()
+            self.lock(number)
         elif verb == 'destroy':
             if number in self.savings:
                 self.end_saving(number)
@@ -373,7 +386,7 @@ class Session(object):
                 del self.restorings[number]
             hypervisor.destroy(domain)
             if number in self.fittings:
-                self.unfit(self.fittings[number])
+                self.unfit(number, self.fittings[number])
                 del self.fittings[number]
         else:
             raise UserError("%s: nothing that can be done with a domain" % verb)
@@ -396,6 +409,13 @@ class Session(object):
         parameters = domain.account.parameters.copy()
         parse_scheduling(words, parameters)
         hypervisor.adjust(domain, parameters.mcu_advance, parameters.warp, parameters.warp_limit, parameters.unwarp)
+
+    def lock(self, number):
+        """The domain has what only one machine can have; raises UserError."""
+        for drive in self.drives_of(number):
+            drive.disk.lock()
+        if number in self.attachments:
+            self.attachments[number].attach(self.router())
 
     def drives_of(self, number):
         """Those of a domain made since the start."""
@@ -429,14 +449,6 @@ class Session(object):
         saving.end()
         del self.savings[number]
 
-    def saved_state(self, number):
-        """The lines of the state, before them one with the version of the interface and one with the frames."""
-        saving = self.saving(number)
-        frames = []
-        for k in range(len(saving.frames) - 1 - len(saving.domain.rings)):
-            frames.append('%d' % saving.frames[k])
-        return 'interface %s\nframes %s\n%s' % (saving.domain.interface.version, ' '.join(frames), saving.state())
-
     def begin_restoring(self, words, version, frames):
         """Makes a domain that is to get saved pages and state; its number. The words of one --domain say its name and disks."""
         hypervisor = self.controlled()
@@ -448,21 +460,17 @@ class Session(object):
             raise UserError("the saved domain is damaged: interface %s" % version)
         if len(frames) < 16 or len(frames) > MOST_PAGES:
             raise UserError("the saved domain is damaged: it has %d pages" % len(frames))
-        number = hypervisor.next_number
-        fittings = self.fit(domain, number, False)              # they are locked when it is complete: until then it may run elsewhere
+        number = hypervisor.number_of_next()
+        fittings = self.fit(domain, number, False)
         try:
-            made = hypervisor.create_saved(domain.name, interface_of(version), frames, self.watched(self.sinks.sink(number, domain.name)), fittings.drives)
+            made = hypervisor.create_saved(domain.name, interface_of(version), frames, self.watched(self.sinks.sink(number, domain.name)), fittings)
         except UserError:
             self.sinks.forget(number)
-            self.unfit(fittings)
+            self.unfit(number, fittings)
             raise
         made.account.set(domain.scheduling)
         self.fittings[number] = fittings
-        same = True
-        for k in range(len(frames)):
-            if made.page_frames[k] != frames[k]:
-                same = False
-        self.restorings[number] = Restoring(made, same)
+        self.restorings[number] = Restoring(made)
         return number
 
     def restoring(self, number):
@@ -476,8 +484,12 @@ class Session(object):
         del self.restorings[number]
         try:
             restoring.finish(text)
-            for drive in self.drives_of(number):
-                drive.disk.lock()
+            if number in self.attachments:
+                addresses = []
+                for interface in restoring.domain.interfaces:
+                    addresses.append(interface.network_address)
+                self.attachments[number].addresses = addresses
+            self.lock(number)
         except UserError:
             self.control(number, 'destroy')
             raise
@@ -488,8 +500,11 @@ class Session(object):
             raise UserError("domains of a run cannot come and go; start a hypervisor without any")
         return self.hypervisor
 
-    def unfit(self, fittings):
+    def unfit(self, number, fittings):
         """Closes what a domain had that is gone."""
+        if number in self.attachments:
+            self.attachments[number].detach(self.router())
+            del self.attachments[number]
         for drive in fittings.drives:
             self.hypervisor.devices.block.remove_disk(drive.disk)
             drive.disk.close()

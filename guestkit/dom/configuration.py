@@ -10,6 +10,7 @@
 Values given on the command line as NAME=VALUE replace those of the file.
 """
 import os
+import re
 import tomllib
 
 from guestkit.errors import BadInput
@@ -27,6 +28,9 @@ KEYS = {
 }
 SCHED_KEYS = {'weight': (int,), 'warp': (str,), 'warp_limit': (str,), 'unwarp': (str,)}
 PATHS = ('kernel', 'ramdisk')
+# what the engine calls it
+OPTIONS = {'memory': '--memory', 'mmu': '--mmu', 'interface': '--interface', 'ramdisk': '--module', 'extra': '--append', 'privileged': '--privileged', 'disk': '--disk',
+           'vif': '--net', 'name': '--name', 'type': '--mode', 'warp_limit': '--warp-limit', 'warp': '--warp', 'unwarp': '--unwarp'}
 
 
 def read(path, changes=()):
@@ -140,6 +144,13 @@ def words(configuration):
     for vif in configuration.get('vif', []):
         result += ['--net', vif]
     return checked(result + words_of_sched({**configuration.get('sched', {}), 'weight': weight_of(configuration)}))
+
+
+def named(text):
+    """What the engine says is wrong, with the names of a configuration."""
+    for name, option in OPTIONS.items():
+        text = re.sub(rf'(?<!\S){option}(?![\w-])', name, text)
+    return text
 
 
 def checked(words):

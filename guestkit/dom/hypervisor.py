@@ -61,11 +61,18 @@ class Hypervisor:
         """Makes a domain from a configuration (see guestkit.dom.configuration); returns a Domain."""
         configurations.check(configuration)
         text = '\n'.join(configurations.words(configuration))
-        number = self.call('hyper_create', text.encode('utf-8', 'surrogateescape'))
+        number = self.make('hyper_create', text.encode('utf-8', 'surrogateescape'))
         domain = self._add(number, configuration)
         if paused:
             self.pause(domain)
         return domain
+
+    def make(self, name, *arguments):
+        """Calls what may refuse a configuration."""
+        try:
+            return self.call(name, *arguments)
+        except BadInput as error:
+            raise BadInput(configurations.named(str(error))) from None
 
     def _add(self, number, configuration):
         domain = Domain(self, number, configuration['name'])
@@ -83,7 +90,7 @@ class Hypervisor:
                 del self.domains[number]
         for number, report in reports.items():
             if number not in self.domains and number not in self.unfinished:
-                self._add(number, {'name': report['name'], 'on_poweroff': 'preserve', 'on_crash': 'preserve'})       # whose end is for its maker
+                self._add(number, {'name': report['name'], 'on_poweroff': 'preserve', 'on_reboot': 'preserve', 'on_crash': 'preserve'})      # its end is for its maker
 
     def find(self, which):
         """The Domain of a name or number."""

@@ -4,6 +4,7 @@ import os
 import pathlib
 import selectors
 import socket
+import sys
 
 from guestkit.dom import configuration as configurations
 from guestkit.dom import protocol, transfer
@@ -14,6 +15,7 @@ ARRIVING = 0.002                # likewise while a domain arrives
 SLICE = 0.02                    # seconds in the engine between two looks at the sockets
 MOST_WAITING = 1 << 20          # bytes that a client has not read; one that lets more wait loses its connection
 HISTORY = 1 << 16               # bytes of a domain's output that a new console shows
+REBOOTS = ('reset by the guest', 'asked for a reboot')          # ends that are to be followed by a new beginning
 
 
 class Connection:
@@ -190,14 +192,17 @@ class Server:
     def finished(self, domain):
         """A domain has ended: what its configuration says is done."""
         report = next(one for one in self.hypervisor.report()['domains'] if one['number'] == domain.number)
-        name = 'on_crash' if report['died'] else 'on_poweroff'
-        action = domain.configuration.get(name, 'destroy')
+        why = report['state']
+        name, usual = ('on_crash', 'destroy') if report['died'] else ('on_reboot', 'restart') if why in REBOOTS else ('on_poweroff', 'destroy')
+        action = domain.configuration.get(name, usual)
         if action == 'preserve':
             return
-        why = report['state']
         self.destroy(domain, why)
         if action == 'restart':
-            self.hypervisor.create(domain.configuration)
+            try:
+                self.hypervisor.create(domain.configuration)
+            except GuestkitError as error:
+                print(f'guestkit: {domain.name}: cannot be restarted: {error}', file=sys.stderr, flush=True)
 
     def destroy(self, domain, why):
         self.hypervisor.destroy(domain)

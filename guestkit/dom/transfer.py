@@ -15,7 +15,7 @@ from guestkit.errors import BadInput, GuestkitError
 from guestkit.machine import Reason
 
 FORMAT = 'guestkit domain'
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 ZEROS = bytes(PAGE)
 RECORD = struct.Struct('<II')
@@ -42,24 +42,20 @@ class Outgoing:
         self.count = domain.call('hyper_save', BEGIN, 0, hypervisor.engine.ffi.NULL)
         self.buffer = hypervisor.engine.ffi.new('char[]', max(PAGE, self.count))
         self.rounds = []                # pages sent in each
-        self.unlocked = False           # its disks
+        self.unlocked = False           # what only one machine can have
         self.stopped = None             # the time.monotonic() since when it does not run
         self.paused = hypervisor.is_paused(domain)
-        try:
-            head = {'format': FORMAT, 'version': VERSION, 'configuration': domain.configuration, **self.state_without_pages()}
-            self.write(json.dumps(head).encode() + b'\n')
-        except BaseException:
-            self.end()
-            raise
 
-    def state_without_pages(self):
-        """What the other side must know first."""
-        lines = dict(line.split(' ', 1) for line in self.text().split('\n')[:2])
-        return {'interface': lines['interface'], 'frames': [int(word) for word in lines['frames'].split()]}
+    def begin(self):
+        """Sends what the other side must know first."""
+        lines = dict(line.split(' ', 1) for line in self.text('hyper_saved_head').split('\n'))
+        head = {'format': FORMAT, 'version': VERSION, 'configuration': self.domain.configuration, 'interface': lines['interface'],
+                'frames': [int(word) for word in lines['frames'].split()]}
+        self.write(json.dumps(head).encode() + b'\n')
 
-    def text(self):
-        """The lines of the engine."""
-        return self.hypervisor.engine.text('hyper_saved_state', self.hypervisor.handle, self.domain.number)
+    def text(self, name):
+        """Lines of the engine."""
+        return self.hypervisor.engine.text(name, self.hypervisor.handle, self.domain.number)
 
     def end(self):
         """After success or failure, unless the domain is gone."""
@@ -126,12 +122,12 @@ class Outgoing:
             self.hypervisor.run(SLICE)
 
     def finish(self, everything, elsewhere):
-        """What is left, with the domain stopped, and its state. If it goes elsewhere, its disks are free for that."""
+        """What is left, with the domain stopped, and its state. If it goes elsewhere, its disks and ports are free for that."""
         numbers = range(self.count) if everything else sorted(self.left | self.dirty() | self.tables())
         self.rounds.append(len(numbers))
         self.send(numbers, False)
         state = {}
-        for line in self.text().split('\n')[2:]:
+        for line in self.text('hyper_saved_state').split('\n'):
             name, _, numbers = line.partition(' ')
             state[name] = [int(word) for word in numbers.split()]
         state['console'] = bytes(self.domain.output[-HISTORY:]).decode('latin-1')
@@ -141,7 +137,7 @@ class Outgoing:
         self.write(RECORD.pack(END, 0) + json.dumps(state).encode() + b'\n')
 
     def go_on(self):
-        """The domain stays here after all, and runs if it did. Raises BadInput if it has its disks no more: then it runs elsewhere, and stays paused here."""
+        """The domain stays here after all, and runs if it did. Raises BadInput if it has its disks or ports no more: then it runs elsewhere, and stays paused here."""
         self.end()
         if self.unlocked:
             self.domain.call('hyper_control', b'lock')
@@ -216,7 +212,7 @@ class Incoming:
         frames = ' '.join(str(int(frame)) for frame in header['frames'])
         words = [word for word in configurations.words(configuration)[1:]]
         engine = self.hypervisor.engine
-        self.number = self.hypervisor.call('hyper_restore', '\n'.join(words).encode('utf-8', 'surrogateescape'), str(header['interface']).encode(),
+        self.number = self.hypervisor.make('hyper_restore', '\n'.join(words).encode('utf-8', 'surrogateescape'), str(header['interface']).encode(),
                                            frames.encode())
         self.hypervisor.unfinished.add(self.number)
         while True:
@@ -232,7 +228,7 @@ class Incoming:
         lines = '\n'.join(' '.join([name] + [str(int(value)) for value in values]) for name, values in state.items())
         number, self.number = self.number, None         # if the state is refused it is gone
         self.hypervisor.unfinished.discard(number)
-        self.hypervisor.call('hyper_restored', number, lines.encode())
+        self.hypervisor.make('hyper_restored', number, lines.encode())
         self.domain = self.hypervisor._add(number, configuration)
         self.domain.output += history[-HISTORY:]
 
@@ -245,6 +241,7 @@ def save(hypervisor, domain, path, leave):
             outgoing = Outgoing(hypervisor, domain, file.write)
             try:
                 outgoing.stop()
+                outgoing.begin()
                 outgoing.finish(True, False)
                 file.flush()
                 os.replace(part, path)
@@ -298,11 +295,9 @@ def migrate(hypervisor, domain, client, progress):
             raise BadInput(client.receive().get('error', 'the hypervisor there does not want the domain'))
         client.socket.sendall(data)
 
+    outgoing = Outgoing(hypervisor, domain, write)
     try:
-        outgoing = Outgoing(hypervisor, domain, write)
-    except OSError as error:
-        raise GuestkitError(f'{client.path}: the hypervisor there is gone ({error.strerror or error}); the domain runs on here') from None
-    try:
+        outgoing.begin()
         outgoing.precopy(progress)
         outgoing.stop()
         progress(None)

@@ -5,15 +5,16 @@ from hyper.options import ETHERNET_ADDRESS
 
 
 class Wire(object):
-    """A network interface of a paravirtual domain: whether it reaches the machine's network, its most bytes a second (0 for no limit), and whether it gets
-    the usual rules."""
+    """A network interface of a paravirtual domain: whether it reaches the machine's network, its most bytes a second (0 for no limit), whether it gets
+    the usual rules, and its address (0 for the usual one)."""
 
-    _immutable_fields_ = ['outside', 'rate', 'rules']
+    _immutable_fields_ = ['outside', 'rate', 'rules', 'address']
 
-    def __init__(self, outside, rate, rules):
+    def __init__(self, outside, rate, rules, address=0):
         self.outside = outside
         self.rate = rate
         self.rules = rules
+        self.address = address
 
 
 NO_WIRES = []                   # shared: nobody changes it

@@ -154,8 +154,13 @@ class Memory(object):
         """From now on the first write to each of these frames (their numbers) is noted, and of no others. The processor must forget its translations."""
         for frame in self.logged:
             raw.store8(self.code_frames, frame, raw.load8(self.code_frames, frame) & ~LOGGED)
-        self.logged = frames
+        self.logged = []
         self.noted = []
+        self.log_writes_also(frames)
+
+    def log_writes_also(self, frames):
+        for frame in frames:
+            self.logged.append(frame)
         self.log_writes_again(frames)
 
     def log_writes_again(self, frames):

@@ -12,6 +12,7 @@ from hyper.vmm.full import build as full
 from hyper.vmm.messages import Messages
 from hyper.vmm.para import build as para
 from hyper.vmm.para.devices import Devices
+from hyper.vmm.para.network.interface import usual_address
 from hyper.vmm.scheduler.build import make_scheduler
 from hyper.vmx import host
 from hyper.vmx.operation import SUCCEED
@@ -142,14 +143,14 @@ class Hypervisor(Host):
         self.enlist(domain)
         return domain
 
-    def create_saved(self, name, interface, frames, sink, drives):
+    def create_saved(self, name, interface, frames, sink, fittings):
         """A paused domain without image that is to get what was saved of one with these frames (their numbers); raises UserError. It gets the same ones if
         they are free; see page_frames."""
         number = self.next_number
         self.adopt()
         self.taken = []
         try:
-            domain = para.build_saved(self, name, number, interface, frames, sink, drives)
+            domain = para.build_saved(self, name, number, interface, frames, sink, fittings)
         except UserError:
             for whole in self.taken:
                 self.frames.give_back_range(whole)
@@ -159,6 +160,12 @@ class Hypervisor(Host):
         domain.paused = True
         self.enlist(domain)
         return domain
+
+    def number_of_next(self):
+        """The number of the next domain: one whose usual network address none has that has come from elsewhere."""
+        while self.devices.router.has_address(usual_address(self.next_number), self.next_number):
+            self.next_number += 1
+        return self.next_number
 
     def enlist(self, domain):
         """A new domain is complete."""

@@ -2,6 +2,7 @@
 import pytest
 
 from hyper.board.disk import Drive, NO_DRIVES, Snapshot
+from hyper.board.fittings import BARE
 from hyper.board.machine import World
 from hyper.config import DomainConfig
 from hyper.cpu import models
@@ -73,12 +74,12 @@ def saved(hypervisor, domain):
     state = saving.state()
     assert saving.kinds() == ''.join('%d' % kind for kind, page in pages)
     saving.end()
-    return domain.page_frames, pages, state
+    return saving.frames[:saving.own()], pages, state
 
 
-def restored(hypervisor, frames, pages, state):
-    domain = hypervisor.create_saved('d', XEN_1_0, frames, Console(), [])
-    restoring = Restoring(domain, domain.page_frames == frames)
+def restored(hypervisor, frames, pages, state, fittings=BARE):
+    domain = hypervisor.create_saved('d', XEN_1_0, frames, Console(), fittings)
+    restoring = Restoring(domain)
     for k, (kind, data) in enumerate(pages):
         restoring.put(k, kind, data)
     try:
@@ -224,7 +225,7 @@ def test_page_tables_that_were_tampered_with_are_refused():
         assert 'damaged' in caught.value.text
     for bad in ((len(pages), 0, '\0' * FRAME), (0, 7, '\0' * FRAME), (0, 0, 'x'), (len(pages) - 1, L1, '\0' * FRAME)):
         there = machine()
-        restoring = Restoring(there.create_saved('d', XEN_1_0, frames, Console(), []), True)
+        restoring = Restoring(there.create_saved('d', XEN_1_0, frames, Console(), BARE))
         with pytest.raises(UserError):
             restoring.put(*bad)
 

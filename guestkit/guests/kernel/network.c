@@ -116,6 +116,23 @@ static void arp_input(const u8 *data, u32 size)
     ethernet_send(data + 8, TYPE_ARP, ARP_SIZE);
 }
 
+void network_announce(void)
+{
+    static const u8 all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    u8 *request = frame + ETHERNET_HEADER;
+
+    if (!started)
+        return;
+    memset(request, 0, ARP_SIZE);
+    put32(request, 0x00010800);
+    put16(request + 4, 0x0604);
+    put16(request + 6, ARP_REQUEST);
+    memcpy(request + 8, ethernet, 6);
+    put32(request + 14, network_address);
+    put32(request + 24, network_address);
+    ethernet_send(all, TYPE_ARP, ARP_SIZE);
+}
+
 static void icmp_input(const struct peer *from, const u8 *data, u32 size)
 {
     u8 *reply = ip_packet();

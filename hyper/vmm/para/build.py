@@ -24,15 +24,16 @@ from hyper.vmm.para.credit import per_second
 from hyper.vmm.para.domain import OWN_FRAMES, ParaDomain, SHARED_FRAMES
 from hyper.vmm.para.frame_checker import FrameChecker, PeriodicCheck
 from hyper.vmm.para.frame_table import FrameTable, frames_wanted
-from hyper.vmm.para.network.interface import INDICES_SIZE, Interface
-from hyper.vmm.para.network.rules import to_interface, to_outside
+from hyper.vmm.para.network.interface import INDICES_SIZE, Interface, usual_address
+from hyper.vmm.para.network.router import TAKEN
+from hyper.vmm.para.network.rules import dotted, to_interface, to_outside
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ACCESSED, DIRTY, HYPERVISOR, KERNEL_DS, PRESENT, USER, WRITE
 from hyper.vmm.para.start_info import start_info
 from hyper.vmm.xen3 import build as xen3
 
 ESI = 6
-FIRST_ADDRESS, LAST_ADDRESS = 0x0a00020f, 0x0a0002fe        # 10.0.2.15 is domain 0, and so on
+ANY_FRAME = 0                   # in place of a frame's number; frame 0 is no domain's
 TABLE_ENTRY = PRESENT | WRITE | ACCESSED | DIRTY
 READ_ONLY_ENTRY = PRESENT | ACCESSED
 DIRECTORY_ENTRY = PRESENT | WRITE | USER | ACCESSED
@@ -85,11 +86,12 @@ def build(hypervisor, config, number):
     domain = make(hypervisor, config.name, number, interface_of(config.interface), frames, config.sink, config.fittings.drives)
     domain.privileged = config.privileged
     domain.paging.privileged = config.privileged
-    add_interfaces(hypervisor, domain, config.fittings)
     domain.make_vmcs()              # before the first table is put into use
     try:
+        add_interfaces(hypervisor, domain, config.fittings.interfaces)
         fill(domain, plan, image, module, config.command_line, frames)
         start(domain, plan, image)
+        connect(domain, config.fittings)
     except UserError:
         domain.close_devices()
         domain.release(hypervisor.frames)
@@ -132,21 +134,29 @@ def build_empty(hypervisor, name, number, interface, pages, sink):
     return domain
 
 
-def build_saved(hypervisor, name, number, interface, frames, sink, drives):
-    """A domain that is to get what was saved of one with these frames, and if they are free the same ones; raises UserError."""
+def build_saved(hypervisor, name, number, interface, frames, sink, fittings):
+    """A domain that is to get what was saved of one with these frames, and if they are free the same ones; any where it is ANY_FRAME. Packets do not pass yet.
+    Raises UserError."""
     if hypervisor.frame_table is None:
         hypervisor.frame_table = make_table(hypervisor)
-    hypervisor.require(len(frames) + OWN_FRAMES)
+    hypervisor.require(len(frames) + OWN_FRAMES + len(fittings.interfaces))
     addresses = []
     for frame in frames:
-        addresses.append(frame * FRAME)
-    if hypervisor.frames.take_exactly(addresses):
-        pages = frames[:]
-    else:
-        pages = hypervisor.take_pages(len(frames))
-    domain = make(hypervisor, name, number, interface, hypervisor.take_pages(SHARED_FRAMES), sink, drives)
+        if frame != ANY_FRAME:
+            addresses.append(frame * FRAME)
+    pages = frames[:]
+    wanted = len(addresses)
+    if not hypervisor.frames.take_exactly(addresses):
+        pages = [ANY_FRAME] * len(frames)
+        wanted = 0
+    others = hypervisor.take_pages(len(frames) - wanted)
+    for k in range(len(pages)):
+        if pages[k] == ANY_FRAME:
+            pages[k] = others.pop()
+    domain = make(hypervisor, name, number, interface, hypervisor.take_pages(SHARED_FRAMES), sink, fittings.drives)
     domain.make_vmcs()
     give_pages(domain, pages)
+    add_interfaces(hypervisor, domain, fittings.interfaces)
     return domain
 
 
@@ -159,23 +169,34 @@ def give_pages(domain, frames):
         domain.table.give(frames[page], domain.number, page)
 
 
-def add_interfaces(hypervisor, domain, fittings):
-    """The network interfaces, with the rules that let each send with its own address and get what is sent to that."""
+def add_interfaces(hypervisor, domain, wires):
+    """The network interfaces, which no rules are for yet."""
     router = hypervisor.devices.router
-    for chosen in fittings.interfaces:
+    for chosen in wires:
         rings = hypervisor.take_pages(1)[0] * FRAME
         domain.share_ring(rings)
         index = len(domain.interfaces)
         interface = Interface(domain, index, hypervisor.clock, hypervisor.memory, rings,
-                              domain.shared_frame * FRAME + domain.interface.layout.network_indices + index * INDICES_SIZE, router)
+                              domain.shared_frame * FRAME + domain.interface.layout.network_indices + index * INDICES_SIZE, router, chosen.address)
         interface.credit = per_second(hypervisor.clock, chosen.rate)
         domain.interfaces.append(interface)
-        address = FIRST_ADDRESS + domain.number
-        if chosen.rules and address <= LAST_ADDRESS:
+
+
+def connect(domain, fittings):
+    """The network of a new domain: the rules that let each interface send with its own address and get what is sent to that. Raises UserError."""
+    router = domain.host.devices.router
+    for interface in domain.interfaces:
+        chosen = fittings.interfaces[interface.index]
+        if interface.network_address == 0:
+            interface.network_address = usual_address(domain.number)
+        address = interface.network_address
+        if router.has_address(address, domain.number):
+            raise UserError('%s: %s' % (domain.name, TAKEN % dotted(address)))
+        if chosen.rules and address != 0:
             router.rules.add(to_interface(address, interface.number))
             if chosen.outside:
                 router.rules.add(to_outside(address, interface.number))
-        if chosen.outside and router.link is None:
+        if chosen.outside:
             router.plug(fittings.link)
 
 

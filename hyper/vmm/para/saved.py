@@ -2,6 +2,8 @@
 
 Its memory is a list of pages. Each is a frame that the domain owns: its own in the order of their numbers, then shared_info and the rings. Machine frames mean
 nothing elsewhere, so in a page table each present entry has the place of its page in this list in place of a frame number (it is canonical).
+A place is vacant for each page that the domain has given to the network for a packet to come. While it runs the network exchanges pages: a frame that goes
+leaves its place vacant, and one that comes takes a vacant place.
 All other state is lines of text, each a name and numbers. Who puts a domain together from pages and lines need not be trusted: page tables, pins and
 descriptor tables are put into use by the same checks as those of any guest.
 
@@ -16,10 +18,12 @@ from hyper.cpu import fpu
 from hyper.errors import UserError
 from hyper.vmm.para import context, setup
 from hyper.vmm.para.block.disks import VIRTUAL
+from hyper.vmm.para.build import ANY_FRAME
 from hyper.vmm.para.descriptor_tables import NO_FRAME
 from hyper.vmm.para.frame_table import L1, L2, UNTYPED
 from hyper.vmm.para.interface import XEN_1_0, XEN_1_2
 from hyper.vmm.para.layout import ENTRIES, FIRST_RESERVED_SLOT, FRAME, M32, PRESENT, TABLE_PAGES
+from hyper.vmm.para.network import saved as network
 from hyper.vmx import fields
 
 NOT_THERE = -1
@@ -34,21 +38,38 @@ BAD = 'the saved domain is damaged: '
 
 
 def pages_of(domain):
-    """The frames of the list."""
+    """The frames of the list, ANY_FRAME for a vacant place."""
     table = domain.table
     taken = {}
-    frames = []
     last = [domain.shared_frame] + domain.rings
     for frame in last:
         taken[frame] = True
-    for frame in domain.page_frames:
+    pages = len(domain.page_frames)
+    own = [ANY_FRAME] * pages           # by number of page
+    for page in range(pages):
+        frame = domain.page_frames[page]
         if frame not in taken and table.owner[frame] == domain.number:
             taken[frame] = True
-            frames.append(frame)
+            own[page] = frame
+    others = []
     for frame in range(table.count):
         if table.owner[frame] == domain.number and frame not in taken:
+            page = table.page(frame)
+            if page < pages and own[page] == ANY_FRAME:
+                own[page] = frame
+            else:
+                others.append(frame)
+    vacant = 0
+    for interface in domain.interfaces:
+        vacant += len(interface.buffers)
+    frames = []
+    for frame in own:
+        if frame != ANY_FRAME:
             frames.append(frame)
-    return frames + last
+        elif vacant > 0:
+            vacant -= 1
+            frames.append(ANY_FRAME)
+    return frames + others + [ANY_FRAME] * vacant + last
 
 
 def check_disks(domain, drives):
@@ -77,17 +98,19 @@ class Saving(object):
             raise UserError('%s: a privileged domain cannot be saved' % name)
         if not domain.alive or not domain.built:
             raise UserError('%s: does not run, so it cannot be saved' % name)
-        if len(domain.interfaces) > 0:
-            raise UserError('%s: has network interfaces, which cannot be saved' % name)
         check_disks(domain, drives)
         self.domain = domain
         self.drives = drives
         self.memory = domain.table.memory
         self.frames = pages_of(domain)
         self.place = {}                 # by frame
+        self.came = []                  # frames that have taken places, and which `dirty` has not told of
+        logged = []
         for k in range(len(self.frames)):
-            self.place[self.frames[k]] = k
-        self.memory.log_writes(self.frames)
+            if self.frames[k] != ANY_FRAME:
+                self.place[self.frames[k]] = k
+                logged.append(self.frames[k])
+        self.memory.log_writes(logged)
         domain.vmx.flush()              # so that the next store to each page is seen
 
     def end(self):
@@ -97,6 +120,13 @@ class Saving(object):
         """A text with a character for each page: '1' if it was written to since the last time."""
         marks = ['0'] * len(self.frames)
         written = self.memory.written_frames()
+        self.settle()
+        for frame in self.came:
+            k = self.place.get(frame, NOT_THERE)
+            if k >= 0:
+                marks[k] = '1'
+        self.memory.log_writes_also(self.came)
+        self.came = []
         again = []
         for frame in written:
             k = self.place.get(frame, NOT_THERE)
@@ -107,12 +137,55 @@ class Saving(object):
         self.domain.vmx.flush()
         return ''.join(marks)
 
+    def settle(self):
+        """Gives vacant places to the frames that have come since; whether there are such."""
+        frames = pages_of(self.domain)
+        if len(frames) != len(self.frames):
+            return True                 # its memory has another size: it cannot be saved any more
+        came = []
+        there = {}
+        for frame in frames:
+            there[frame] = True
+        vacant = []
+        for k in range(len(self.frames)):
+            frame = self.frames[k]
+            if frame != ANY_FRAME and frame not in there:
+                del self.place[frame]
+                self.frames[k] = ANY_FRAME
+            if self.frames[k] == ANY_FRAME:
+                vacant.append(k)
+        for frame in frames:
+            if frame != ANY_FRAME and frame not in self.place:
+                k = vacant.pop()
+                self.frames[k] = frame
+                self.place[frame] = k
+                came.append(frame)
+        self.came += came
+        return len(came) > 0
+
+    def holds(self, k):
+        """Whether there is a page at the place, and still the domain's."""
+        return self.frames[k] != ANY_FRAME and self.domain.paging.owns(self.frames[k])
+
+    def own(self):
+        """How many pages are not shared with the hypervisor."""
+        return len(self.frames) - 1 - len(self.domain.rings)
+
+    def head(self):
+        """What the other side must know before anything else, as lines: the version of the interface and the frames."""
+        self.settle()
+        lines = ['interface %s' % self.domain.interface.version]
+        words = ['frames']
+        for k in range(self.own()):
+            words.append('%d' % self.frames[k])
+        lines.append(' '.join(words))
+        return '\n'.join(lines)
+
     def kind(self, k):
         """What the page is used as: a type of the frame table."""
-        frame = self.frames[k]
-        if self.domain.table.uses[frame] == 0:
+        if not self.holds(k) or self.domain.table.uses[self.frames[k]] == 0:
             return UNTYPED
-        return self.domain.table.kind[frame]
+        return self.domain.table.kind[self.frames[k]]
 
     def kinds(self):
         """A text with a digit for each page."""
@@ -123,6 +196,8 @@ class Saving(object):
 
     def page(self, k):
         """Its contents; those of a page table are canonical."""
+        if not self.holds(k):
+            return '\0' * FRAME
         at = self.frames[k] * FRAME
         kind = self.kind(k)
         data = self.memory.read_bytes(at, FRAME)
@@ -145,8 +220,8 @@ class Saving(object):
         if domain.waits_for_disks():
             raise UserError('%s: waits for its disks; try again' % domain.name)
         check_disks(domain, self.drives)                # a privileged domain may have given it some meanwhile
-        if len(pages_of(domain)) != len(self.frames):
-            raise UserError('%s: has changed the size of its memory meanwhile; try again' % domain.name)
+        if self.settle():
+            raise UserError('%s: has got or given pages meanwhile; try again' % domain.name)
         domain.host.take_out(domain)
         words = context.store(domain)
         words[context.BASE] = self.place[domain.paging.base] << 12
@@ -167,6 +242,9 @@ class Saving(object):
         lines.add('blocking', [vmx.vmread(fields.GUEST_INTERRUPTIBILITY) & BLOCKING_MAY])
         lines.add('asleep', [int(domain.asleep)])
         lines.add('moves', [int(domain.suspended)])
+        own = self.own()
+        assert own >= 0
+        lines.add('frames', self.frames[:own])
         lines.add('pages', [domain.pages, domain.most_pages])
         lines.add('times', [domain.virtual_time(), domain.times.next_tick, domain.times.now(), domain.times.wall()])
         lines.add('block_ring', [0, 0] if domain.block is None else [domain.block.consumer, domain.block.producer])
@@ -174,6 +252,9 @@ class Saving(object):
         pins = []
         for k in range(len(self.frames)):
             frame = self.frames[k]
+            if frame == ANY_FRAME:
+                numbers.append(M32)
+                continue
             numbers.append(table.page(frame))
             if table.pinned[frame]:
                 pins.append(k << KIND_BITS | table.kind[frame])
@@ -184,6 +265,7 @@ class Saving(object):
             keys.append(ord(domain.keyboard.text[k]))
         lines.add('typed', keys)
         lines.add('scan_codes', domain.keyboard.codes)
+        network.store(domain, lines, self.place)
         return lines.text()
 
 
@@ -225,14 +307,12 @@ def number_of(word):
 
 
 class Restoring(object):
-    """Of a ParaDomain with memory and no image, which was made for so many pages. All methods raise UserError; then the domain can only be destroyed.
-    `same` says that its frames are those that it had."""
+    """Of a ParaDomain with memory and no image, which was made for so many pages. All methods raise UserError; then the domain can only be destroyed."""
 
-    def __init__(self, domain, same):
+    def __init__(self, domain):
         self.domain = domain
         self.memory = domain.table.memory
-        self.same = same
-        self.frames = pages_of(domain)
+        self.frames = pages_of(domain)  # ANY_FRAME for those that have turned out to be vacant
         self.kinds = [UNTYPED] * len(self.frames)
         self.found = {}
 
@@ -240,40 +320,47 @@ class Restoring(object):
         """A page as `Saving` gives it. It may come again."""
         own = len(self.frames) - 1 - len(self.domain.rings)
         if k < 0 or k >= len(self.frames) or len(data) != FRAME or kind < 0 or kind > 4 or (k >= own and (kind == L1 or kind == L2)):
-            raise UserError(BAD + 'a page that it cannot have')
+            raise self.damaged('a page that it cannot have')
         self.kinds[k] = kind
         self.memory.write_bytes(self.frames[k] * FRAME, data)
 
     def numbers(self, name, count, most):
         """The `count` numbers of a name, or with a negative count any number of them, each at most `most`."""
         if name not in self.found:
-            raise UserError(BAD + '%s is missing' % name)
+            raise self.damaged('%s is missing' % name)
         numbers = self.found[name]
         if count >= 0 and len(numbers) != count:
-            raise UserError(BAD + '%s has another size' % name)
+            raise self.damaged('%s has another size' % name)
         for number in numbers:
             if number > most:
-                raise UserError(BAD + 'a number of %s is too large' % name)
+                raise self.damaged('a number of %s is too large' % name)
         return numbers
 
     def frame(self, k):
         """The frame of a page."""
-        if k < 0 or k >= len(self.frames):
-            raise UserError(BAD + 'it refers to a page that it does not have')
+        if k < 0 or k >= len(self.frames) or self.frames[k] == ANY_FRAME:
+            raise self.damaged('it refers to a page that it does not have')
         return self.frames[k]
+
+    def damaged(self, why):
+        return UserError(BAD + why)
+
+    def refused(self, why):
+        """It is good, but cannot be here."""
+        return UserError('%s: %s' % (self.domain.name, why))
 
     def finish(self, text):
         """The domain is as it was."""
         domain = self.domain
         self.found = parse(text)
-        if not self.same and self.numbers('moves', 1, 1)[0] == 0:
-            raise UserError('its kernel has not stopped itself, and its machine frames are taken here; restore it to a hypervisor without other domains')
+        network.load(domain, self, self.vacate())
         table = domain.table
-        for k in range(len(self.frames)):
-            if self.kinds[k] == L1 or self.kinds[k] == L2:
-                self.place_entries(self.frames[k] * FRAME)
         numbers = self.numbers('machine_to_physical', len(self.frames), M32)
         for k in range(len(self.frames)):
+            if self.frames[k] == ANY_FRAME:
+                continue
+            if self.kinds[k] == L1 or self.kinds[k] == L2:
+                self.place_entries(self.frames[k] * FRAME)
             table.set_page(self.frames[k], numbers[k])
         domain.make_current()
         setup.prepare(domain, 0, 0)
@@ -284,15 +371,31 @@ class Restoring(object):
                 words[context.GDT_FRAMES + k] = self.frame(words[context.GDT_FRAMES + k])
         why = context.load(domain, words)
         if why != '':
-            raise UserError(BAD + why)
+            raise self.damaged(why)
         for pin in self.numbers('pins', -1, M32):
             kind = pin & (1 << KIND_BITS) - 1
             if kind != L1 and kind != L2 or not domain.paging.pin(self.frame(pin >> KIND_BITS), kind):
-                raise UserError(BAD + 'a page table of it is refused')
+                raise self.damaged('a page table of it is refused')
         self.finish_processor()
         self.finish_rest()
+        network.begin(domain, self)
         domain.paging.work = 0
         domain.built = True
+
+    def vacate(self):
+        """The frames of vacant places, which the domain does not use. Checks whether it needs the frames that it had."""
+        vacant = []
+        same = True
+        numbers = self.numbers('frames', len(self.frames) - 1 - len(self.domain.rings), M32)
+        for k in range(len(numbers)):
+            if numbers[k] == ANY_FRAME:
+                vacant.append(self.frames[k])
+                self.frames[k] = ANY_FRAME
+            elif numbers[k] != self.frames[k]:
+                same = False
+        if not same and self.numbers('moves', 1, 1)[0] == 0:
+            raise UserError('its kernel has not stopped itself, and its machine frames are taken here; restore it to a hypervisor without other domains')
+        return vacant
 
     def place_entries(self, at):
         """A canonical table becomes one with frames."""
@@ -320,7 +423,7 @@ class Restoring(object):
         domain.asleep = self.numbers('asleep', 1, 1)[0] != 0
         domain.most_pages = self.numbers('pages', 2, M32)[1]
         if domain.most_pages < domain.pages:
-            raise UserError(BAD + 'it has more pages than it may')
+            raise self.damaged('it has more pages than it may')
         times = self.numbers('times', 4, MOST_TIME)
         domain.instructions = times[0]
         domain.times.next_tick = times[1]

@@ -17,8 +17,10 @@ void machine_interrupt(u32 vector)
     u32 events = take_all();
 
     (void)vector;
-    if (events & EVENT_STOP)
+    if (events & EVENT_STOP) {
         paging_stop();
+        network_announce();
+    }
     if (events & EVENT_DIE)
         machine_power_off(0);
     if (events & EVENT_TIMER)

@@ -25,6 +25,7 @@ BYTE_TIME = 1                   # ns
 AT_ONCE = 64                    # packets that are sent at one moment
 REQUEST_WORK = 16
 MULTICAST = 1                   # of an Ethernet address's first byte
+FIRST_ADDRESS, LAST_ADDRESS = 0x0a00020f, 0x0a0002fe        # the usual ones: 10.0.2.15 is domain 0's, and so on
 
 
 class Outgoing(object):
@@ -50,10 +51,10 @@ class Buffer(object):
 
 class Interface(Timer):
     """`number` is domain << 12 | index, `shared` the machine address of the rings' page, `indices` that of the indices, `address` the Ethernet address,
-    `router` the Router. As a Timer it sends."""
-    _immutable_fields_ = ['domain', 'index', 'number', 'clock', 'memory', 'shared', 'indices', 'address', 'router']
+    `network_address` the one of IP that the usual rules are for, 0 for none, `router` the Router. As a Timer it sends."""
+    _immutable_fields_ = ['domain', 'index', 'number', 'clock', 'memory', 'shared', 'indices', 'router']
 
-    def __init__(self, domain, index, clock, memory, shared, indices, router):
+    def __init__(self, domain, index, clock, memory, shared, indices, router, network_address):
         self.domain = domain
         self.index = index
         self.number = domain.number << 12 | index
@@ -62,6 +63,7 @@ class Interface(Timer):
         self.shared = shared
         self.indices = indices
         self.address = ethernet_address(domain.number, index)
+        self.network_address = network_address
         self.router = router
         self.credit = None              # of what it sends
         self.transmit_consumer = 0
@@ -138,8 +140,7 @@ class Interface(Timer):
             self.transmit_consumer = (self.transmit_consumer + 1) & (ENTRIES - 1)
             self.outgoing.append(Outgoing(word & 0xffff, word >> 16, memory.read32(at + 4)))
             self.domain.paging.work += REQUEST_WORK
-        if len(self.outgoing) > 0 and not self.scheduled:
-            self.clock.schedule(self, self.clock.now() + SEND_TIME)
+        self.begin_sending()
         return True
 
     def push_receive(self):
@@ -162,6 +163,10 @@ class Interface(Timer):
         return True
 
     # -- sending
+
+    def begin_sending(self):
+        if len(self.outgoing) > 0 and not self.scheduled:
+            self.clock.schedule(self, self.clock.now() + SEND_TIME)
 
     def expire(self):
         """Sends what is there, as far as credit reaches; the next moment comes when that has gone over the wire."""
@@ -273,6 +278,12 @@ class Interface(Timer):
         memory.write32(self.indices + RECEIVE_RESPONSES, self.receive_producer)
         if memory.read32(self.indices + RECEIVE_EVENT) == self.receive_producer:
             self.domain.events.send(EVENT_NETWORK)
+
+
+def usual_address(domain):
+    """The network address of the interfaces of a domain, if nothing else was said; 0 for none."""
+    address = FIRST_ADDRESS + domain
+    return address if address <= LAST_ADDRESS else 0
 
 
 def ethernet_address(domain, index):

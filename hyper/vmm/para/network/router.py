@@ -3,6 +3,7 @@ from hyper.board.clock import Timer
 from hyper.errors import UserError
 from hyper.vmm.para.network.rules import ANY, ETHERNET_HEADER, PHYSICAL, Rules, interface_text
 
+TAKEN = 'the network address %s is that of another domain here; give each its own, by ip= of --net and of its kernel'
 LOOK_TIME = 250000              # ns between two looks for packets from outside
 AT_ONCE = 64                    # packets from outside that are taken in at a look
 
@@ -30,9 +31,18 @@ class Router(Timer):
             if not self.rules.add(rule):
                 raise UserError("--rule: too many")
 
+    def has_address(self, address, domain):
+        """Whether an interface of another domain has a network address."""
+        for interface in self.interfaces.values():
+            if interface.network_address == address and address != 0 and interface.number >> 12 != domain:
+                return True
+        return False
+
     def plug(self, link):
-        self.link = link
-        self.clock.schedule(self, self.clock.now() + LOOK_TIME)
+        """The machine's network, if it is not there already."""
+        if self.link is None:
+            self.link = link
+            self.clock.schedule(self, self.clock.now() + LOOK_TIME)
 
     def unplug(self):
         self.link = None

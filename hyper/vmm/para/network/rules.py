@@ -124,6 +124,10 @@ def interface_text(interface):
 def address_text(address, mask):
     if mask == 0:
         return '*'
+    return dotted(address)
+
+
+def dotted(address):
     return '%d.%d.%d.%d' % (address >> 24, address >> 16 & 0xff, address >> 8 & 0xff, address & 0xff)
 
 
@@ -177,6 +181,8 @@ class Rules(object):
             return ANY
         for rule in self.rules:
             if rule.matches(packet, interface):
+                if rule.action == ACCEPT and rule.destination_interface == interface:
+                    continue                    # nothing goes back to where it came from: so a domain's announcement of its own address gets out
                 rule.count += 1
                 if rule.action == ACCEPT:
                     return rule.destination_interface
