@@ -177,7 +177,7 @@ int disk_sync(void);
 void network_start(const char *address);        /* NULL for the usual one */
 int network_is_there(void);
 void network_tick(void);
-void network_announce(void);                    /* tells the others our Ethernet address, unasked: after a move */
+void network_moved(void);                       /* we go on in another machine */
 struct listener;
 struct connection;
 int tcp_listen(u32 port, struct listener **listener);

@@ -116,7 +116,8 @@ static void arp_input(const u8 *data, u32 size)
     ethernet_send(data + 8, TYPE_ARP, ARP_SIZE);
 }
 
-void network_announce(void)
+/* Switches learn where our Ethernet address is now, and peers whether they still know our connections. */
+void network_moved(void)
 {
     static const u8 all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     u8 *request = frame + ETHERNET_HEADER;
@@ -131,6 +132,7 @@ void network_announce(void)
     put32(request + 14, network_address);
     put32(request + 24, network_address);
     ethernet_send(all, TYPE_ARP, ARP_SIZE);
+    tcp_moved();
 }
 
 static void icmp_input(const struct peer *from, const u8 *data, u32 size)

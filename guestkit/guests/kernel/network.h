@@ -31,5 +31,6 @@ extern u32 network_probes_returned;
 void network_probe(const struct peer *to, u32 size);            /* sends a datagram of so many bytes to the echo service of another */
 void tcp_input(const struct peer *from, const u8 *data, u32 size);
 void tcp_tick(void);
+void tcp_moved(void);
 
 #endif

@@ -293,6 +293,17 @@ void tcp_tick(void)
     }
 }
 
+/* Tells every peer where we stand: one that does not know a connection any more, like a network that ended with the machine where we were, resets it. Else
+ * whoever waits for data of it would wait for ever. */
+void tcp_moved(void)
+{
+    for (struct connection *c = connections; c < connections + CONNECTIONS; c++)
+        if (c->state == SYN_RECEIVED)
+            send_segment(c, c->acknowledged, SYN | ACK, 0);
+        else if (c->state == ESTABLISHED)
+            send_segment(c, c->sent, ACK, 0);
+}
+
 /* -- for programs */
 
 int tcp_listen(u32 port, struct listener **listener)

@@ -19,7 +19,7 @@ void machine_interrupt(u32 vector)
     (void)vector;
     if (events & EVENT_STOP) {
         paging_stop();
-        network_announce();
+        network_moved();
     }
     if (events & EVENT_DIE)
         machine_power_off(0);
