@@ -36,7 +36,8 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --net tap,ifname=NAME     the same, at a TAP interface of this host, which needs the right to open it; each may be followed by
                             ,mac=52:54:00:12:34:56, the adapter's address (not for para)
   --net domains[,WORD]...   para: an interface that reaches only other domains; may be repeated. Words of all, for para: rate=SIZE (the most bytes
-                            sent a second), norules (nothing passes until rules say so)
+                            sent a second), norules (nothing passes until rules say so), ip=10.0.2.40 (the address that the usual rules and
+                            forward= are for, if not 10.0.2.15 plus the domain's number; tell its kernel, too)
   --cdrom FILE              the same as --disk FILE,cdrom
   --firmware FILE           in place of a kernel: a ROM image with a PC's firmware, like SeaBIOS's bios.bin; its screen and keyboard are the
                             console. With disks and neither kernel nor firmware it is SeaBIOS, from Debian's package: the machine boots from them

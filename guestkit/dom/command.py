@@ -41,10 +41,10 @@ FILE is TOML, with the names that xl knows:
   interface = "1.2"              pv: the version of the interface, 1.0 if not given
   privileged = true              pv: the domain may control others
   disk = ["disk.img,ro"]         as run --disk has it
-  vif = ["domains"]              as run --net has it
+  vif = ["domains"]              as run --net has it, such as ["user,ip=10.0.2.40,forward=tcp:8080-80"]
   cpu_weight = 256               its share of the processor beside others
   [sched]                        weight, warp, warp_limit, unwarp of Borrowed Virtual Time
-  on_poweroff = "destroy"        destroy, preserve or restart; on_crash likewise
+  on_poweroff = "destroy"        destroy, preserve or restart; on_crash and on_reboot ("restart" if not given) likewise
 '''
 SCHED = '''
 Without settings it shows them, of all domains or of one. TIME is machine time, like 500us, 2ms or 1s. Settings hold from now on, and go with a domain that is saved or

@@ -46,6 +46,10 @@ class Packet(object):
             self.source = word32(data, ETHERNET_HEADER + 14)
             self.destination = word32(data, ETHERNET_HEADER + 24)
 
+    def announces(self):
+        """Whether it tells all where an address is (RFC 5227, 3)."""
+        return self.kind == PROTOCOL_ARP and self.source == self.destination
+
     def parse_ip(self, data):
         at = ETHERNET_HEADER
         if len(data) < at + 20:
@@ -181,8 +185,8 @@ class Rules(object):
             return ANY
         for rule in self.rules:
             if rule.matches(packet, interface):
-                if rule.action == ACCEPT and rule.destination_interface == interface:
-                    continue                    # nothing goes back to where it came from: so a domain's announcement of its own address gets out
+                if packet.announces() and rule.destination_interface == interface:
+                    continue                    # it is for the others
                 rule.count += 1
                 if rule.action == ACCEPT:
                     return rule.destination_interface
