@@ -63,9 +63,9 @@ def build_file(sources, output, backend='bare', defines=()):
     """Compiles and links C and assembly files to one guest; raises GuestkitError with the compiler's words on stderr."""
     for source in sources:
         if not pathlib.Path(source).is_file():
-            raise BadInput(f'{source}: no such file')
+            raise BadInput(f'{source}: no such file; give the path of a C or assembly file')
         if pathlib.Path(source).suffix not in ('.c', '.S', '.s'):
-            raise BadInput(f'{source}: not C (.c) or assembly (.S, .s)')
+            raise BadInput(f'{source}: not C (.c) or assembly (.S, .s); give it such a name')
     with tempfile.TemporaryDirectory(prefix='guestkit-') as directory:
         macros = ['-D' + define for define in [f'GUEST_{backend.upper()}', *defines]]
 

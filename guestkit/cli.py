@@ -75,17 +75,39 @@ def interrupted(number, frame):
     raise KeyboardInterrupt
 
 
+def open_standard_files():
+    """Those that the caller has closed become /dev/null, so that no other file gets their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+        if descriptor > 0:
+            stream = open(descriptor, 'w', encoding='utf-8', closefd=False)
+            sys.stdout, sys.stderr = (stream, sys.stderr) if descriptor == 1 else (sys.stdout, stream)
+    os.close(descriptor)
+
+
+def discard_output():
+    """What standard output has not taken up to now is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(words=None):
     """Runs the command line; returns the exit status."""
     signal.signal(signal.SIGTERM, interrupted)
+    open_standard_files()
     try:
-        return command(sys.argv[1:] if words is None else words)
+        status = command(sys.argv[1:] if words is None else words)
+        sys.stdout.flush()
+        return status
     except GuestkitError as error:
         print(f'guestkit: {error}'.replace('hyper --help', 'guestkit run --help'), file=sys.stderr)
         return STATUS_BAD_INPUT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return STATUS_BROKEN_PIPE
+    except OSError as error:            # standard output cannot be written, or a directory for results not be made
+        discard_output()
+        print(f'guestkit: {error.filename or "standard output"}: {error.strerror}; make room, or choose another place', file=sys.stderr)
+        return STATUS_BAD_INPUT
     except KeyboardInterrupt:
         return STATUS_INTERRUPTED
 

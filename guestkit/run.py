@@ -25,6 +25,7 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --mode para               a domain whose kernel knows the hypervisor and asks it by hypercalls
   --mode full               a domain whose kernel does not know: it is trapped and emulated
   --mmu vtlb|ept            full: shadow page tables (the default), or the processor's nested ones
+  --interface 1.0|1.2       para: the Xen whose hypercalls the kernel knows (if not given, 3.0 where the image's notes say so, else 1.0)
   --memory 32M              memory of the machine or domain; K, M or G
   --append TEXT             the kernel's command line
   --module FILE             a further file for the kernel: multiboot module or initial ramdisk; may be repeated
@@ -45,9 +46,14 @@ How it runs (each --domain has its own; what is not given is as for the domain b
   --virtio-console          the console is a virtio one too (Linux: console=hvc0); keys go there once a driver opens it
   --at ADDRESS              loads IMAGE as a flat file at this physical address and starts it there
   --copies N                so many domains of this kind
+  --name NAME               what the domain is called, if not by its image
+  --privileged              para: the domain may control others (dom0_op)
+  --mcu-advance N, --warp TIME, --warp-limit TIME, --unwarp TIME
+                            para, full: its share of the processor, and when it comes before others; docs/how-it-works.md has more
 
 For the whole run
   --cpu MODEL               the processor, for instance core2duo, or nehalem (which has EPT); help for a list
+  --scheduler bvt|rr        para, full: which domain runs, by Borrowed Virtual Time (the default) or in turn; --allowance TIME: how long it may run on
   --timeout SECONDS         stops after so much real time, with status 124
   --instructions N          stops after N instructions
   --expect TEXT             stops with status 0 when a console prints the text; 1 if all ends without it
@@ -62,6 +68,8 @@ For the whole run
                             between; may be repeated
   --check-frames N          para: after every Nth hypercall checks all counts and types of machine frames against what page
                             tables and descriptor tables hold; 1 for every one
+  --templates N|off, --jit PARAMETERS|off
+                            how code is compiled; bin/hyper --help has more
 
 Keys, if standard input is a terminal (Ctrl-C goes to the guest)
 {KEYS.strip(chr(10))}
@@ -157,6 +165,8 @@ def run_words(words, on_output=None):
                         status = stop.status
     except KeyboardInterrupt:
         status = STATUS_LEFT
+        machine.interrupt()
+        machine.run()                   # which ends at once, so that the report says why
     finally:
         tell(machine, value_of(words, '--report', 'text'), report_file)
         if picture is not None and machine.screenshot(picture) is None:

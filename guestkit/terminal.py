@@ -61,7 +61,7 @@ class Keyboard:
 
     def __init__(self, machine, descriptor=None):
         self.machine = machine
-        self.descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self.descriptor = 0 if descriptor is None else descriptor
         self.interactive = os.isatty(self.descriptor)
         self.filter = KeyFilter()
         self.commands = collections.deque()

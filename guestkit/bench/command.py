@@ -37,10 +37,11 @@ STATUS_NO_QEMU = 0
 def parser():
     parser = Parser(prog='guestkit bench', description='Measures what each way to run a kernel costs.', epilog=EXAMPLES,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
-    parser.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
-    parser.add_argument('--devices', action='store_true', help='disk, console and network instead: rings against emulated devices')
-    parser.add_argument('--domains', action='store_true', help='many domains instead: throughput of up to 128, shares by weight, 500 small ones; what requests and devices cost')
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument('--peers', action='store_true', help='the CPU workloads beside QEMU instead')
+    instead.add_argument('--linux', action='store_true', help="Debian's Linux instead: the time to its shell and work in it, beside QEMU")
+    instead.add_argument('--devices', action='store_true', help='disk, console and network instead: rings against emulated devices')
+    instead.add_argument('--domains', action='store_true', help='many domains instead: throughput of up to 128, shares by weight, 500 small ones; what requests and devices cost')
     parser.add_argument('--quick', action='store_true', help='fewer and shorter rounds, less exact')
     parser.add_argument('--only', metavar='NAME', action='append', help='only this operation or workload; may be repeated')
     parser.add_argument('--mode', metavar='MODE', action='append', choices=[mode.name for mode in guests.MODES],

@@ -76,7 +76,7 @@ def parser():
     add('stop', 'ends the hypervisor with all its domains')
     create = add('create', 'makes a domain and starts it', epilog=FILE, formatter_class=argparse.RawDescriptionHelpFormatter)
     create.add_argument('file', metavar='FILE', help='its configuration')
-    create.add_argument('changes', nargs='*', metavar='NAME=VALUE', help='in place of what the file has')
+    create.add_argument('changes', nargs='*', default=[], metavar='NAME=VALUE', help='in place of what the file has')
     create.add_argument('-p', '--paused', action='store_true', help='leaves it paused')
     create.add_argument('-c', '--console', action='store_true', help='attaches this terminal to its console')
     listing = add('list', 'shows the domains')
@@ -225,6 +225,10 @@ def save(options):
 
 
 def restore(options):
+    try:
+        open(options.file, 'rb').close()        # says it before a hypervisor is started for it
+    except OSError as error:
+        raise BadInput(f'{options.file}: cannot be read ({error.strerror}); give the path of a saved domain') from None
     try:
         client = connect(options)
     except NotRunning:

@@ -52,7 +52,8 @@ def usage(before, after):
 def top_table(before, after):
     shares = usage(before, after)
     then = {domain['number']: domain for domain in before['domains']}
-    table = Table(title=f'{len(after["domains"])} domains, machine time {after["machine_ns"] / NS:.1f} s')
+    count = len(after['domains'])
+    table = Table(title=f'{count} {"domain" if count == 1 else "domains"}, machine time {after["machine_ns"] / NS:.1f} s')
     for name in ('Name', 'State'):
         table.add_column(name)
     for name in ('ID', 'CPU(s)', 'CPU(%)', 'Mem(K)', 'Exits/s', 'Hypercalls/s'):

@@ -92,10 +92,9 @@ def linux(words):
         if options.prepare:
             return 0
         watch = BootWatch()
-        try:
-            return run_words(line, watch)
-        finally:
-            say(watch.text())
+        status = run_words(line, watch)
+        say(watch.text())
+        return status
 
 
 def default_network():

@@ -100,7 +100,7 @@ def test_sigterm_and_sigint_stop_the_guest_and_still_report(guest):
         child = subprocess.Popen([sys.executable, '-m', 'guestkit', 'run', guest(LOOP, suffix='.S')], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         time.sleep(1)
         child.send_signal(number)
-        assert 'instructions' in child.communicate(timeout=20)[1]
+        assert 'interrupted after' in child.communicate(timeout=20)[1]
         assert child.returncode == 130
 
 
@@ -200,3 +200,33 @@ _start: rdtsc
     before = time.monotonic()
     assert guestkit('run', wait, '--realtime', '--report', 'none')[0] == 0
     assert time.monotonic() - before > 0.5
+
+
+@pytest.mark.parametrize('words', [['--help'], ['run', 'HELLO', '--report', 'none'], ['run', '--cpu', 'help']])
+def test_a_full_disk_is_told_in_one_line(hello, words):
+    command = [sys.executable, '-m', 'guestkit', *(str(hello) if word == 'HELLO' else word for word in words)]
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        done = subprocess.run(command, env={**os.environ, 'PYTHONPATH': str(ROOT)}, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.count('\n') == 1 and 'No space left' in done.stderr, done.stderr
+
+
+def test_standard_files_may_be_closed(hello):
+    line = f'exec {sys.executable} -m guestkit run {hello} --report none <&- >&-'
+    done = subprocess.run(['sh', '-c', line], env={**os.environ, 'PYTHONPATH': str(ROOT)}, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_only_one_kind_of_measurement_is_made_at_a_time():
+    assert 'not allowed with' in refused('bench', '--peers', '--linux')
+
+
+def test_a_saved_domain_that_is_not_there_starts_no_hypervisor(tmp_path):
+    socket = tmp_path / 'socket'
+    refused('dom', '--socket', str(socket), 'restore', str(tmp_path / 'missing'))
+    assert not socket.exists()
+
+
+def test_directories_for_linux_that_cannot_be_made_are_told():
+    status, _, errors = guestkit('linux', '--prepare', '--place', '/proc/none')
+    assert status == 2 and errors.splitlines()[-1].startswith('guestkit: ') and 'Traceback' not in errors
