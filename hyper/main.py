@@ -35,6 +35,8 @@ def run(words):
     world = console.HostWorld()
     several = len(chosen.domains) > 1 or chosen.domains[0].copies > 1
     session = Session(chosen, world, TerminalSinks(world, several))
+    report_file = open_file('--report-file', chosen.report_file)        # now, so that no run is for nothing
+    state_file = open_file('--final-state', chosen.final_state)
     host.catch_signals()
     if world.is_terminal:
         host.raw_terminal()
@@ -44,9 +46,9 @@ def run(words):
         host.cook_terminal()
     world.flush()
     console.write_all(console.STDERR, session.why_crashed())
-    report(session, chosen)
+    report(session, chosen, report_file)
     if chosen.final_state != '':
-        write_file('--final-state', chosen.final_state, final_state(session.machine, session.status()))
+        write_file('--final-state', chosen.final_state, state_file, final_state(session.machine, session.status()))
     status = session.status()
     session.close()
     return status
@@ -60,7 +62,7 @@ def set_jit(parameters):
             raise UserError("--jit %s: not understood; write it like threshold=200,trace_eagerness=50, or off" % parameters)
 
 
-def report(session, chosen):
+def report(session, chosen, descriptor):
     text = ''
     if chosen.report == 'text':
         text = session.report_text()
@@ -69,16 +71,33 @@ def report(session, chosen):
     if chosen.report_file == '':
         console.write_all(console.STDERR, text)
         return
-    write_file('--report-file', chosen.report_file, text)
+    write_file('--report-file', chosen.report_file, descriptor, text)
 
 
-def write_file(option, name, text):
+def open_file(option, name):
+    """A descriptor to write the file by, -1 if it was not asked for."""
+    if name == '':
+        return -1
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0644)
-        console.write_all(descriptor, text)
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0644)
+    except OSError as error:
+        raise cannot_write(option, name, error)
+
+
+def write_file(option, name, descriptor, text):
+    """Writes all of the text, and closes the file."""
+    try:
+        while text != '':
+            count = os.write(descriptor, text)
+            assert count >= 0
+            text = text[count:]
         os.close(descriptor)
     except OSError as error:
-        raise UserError("%s %s: cannot be written (%s); give the path of a writable file" % (option, name, os.strerror(error.errno)))
+        raise cannot_write(option, name, error)
+
+
+def cannot_write(option, name, error):
+    return UserError("%s %s: cannot be written (%s); give the path of a writable file" % (option, name, os.strerror(error.errno)))
 
 
 def asks_for_models(words):

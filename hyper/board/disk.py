@@ -232,6 +232,8 @@ def count_sectors(name, descriptor, unit):
     if start == QCOW_MAGIC:
         raise UserError("--disk %s: a qcow2 image; convert it with: qemu-img convert -O raw %s disk.img" % (name, name))
     if size == 0:
+        if unit == CD_BLOCK:
+            raise UserError("--cdrom %s: is empty; give an ISO image" % name)
         raise UserError("--disk %s: is empty; make it with: truncate -s 64M %s" % (name, name))
     if size % unit != 0:
         raise UserError("--disk %s: %d bytes are not whole sectors of %d, so it is cut short or no raw image; get a whole copy" % (name, size, unit))

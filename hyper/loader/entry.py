@@ -4,6 +4,7 @@ from hyper.errors import UserError
 from hyper.loader.file import hexadecimal, megabytes
 
 PAGE = 4096
+KERNEL_SPACE = 0xc0000000       # no memory is as large; paravirtual kernels are linked from here on
 HIGH = 0x100000                 # where memory above the hole begins
 LOW_TOP = 0x9f000               # end of low memory that loaders use; the EBDA would follow
 LOW_BOTTOM = 0x1000             # interrupt table and BIOS data below
@@ -61,6 +62,9 @@ class Image(object):
         for segment in self.segments:
             end = segment.address + segment.size
             if segment.address < 0 or end > size:
+                if segment.address >= KERNEL_SPACE:
+                    raise UserError("%s: is linked at %s, where no machine has memory; if it is a paravirtual kernel run it with --mode para"
+                                    % (self.name, hexadecimal(segment.address)))
                 raise UserError("%s: needs memory up to %s, there is %s; give it --memory %s or more"
                                 % (self.name, hexadecimal(end), hexadecimal(size), megabytes(end)))
             at = base + segment.address

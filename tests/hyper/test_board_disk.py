@@ -109,6 +109,9 @@ def test_a_file_that_is_no_disk_is_refused_with_one_line(tmpdir):
     path = tmpdir.join('x')
     path.write_binary('')
     assert 'is empty' in refusal(str(path))
+    with pytest.raises(UserError) as error:
+        open_disk(str(path), True, False, CD_BLOCK)
+    assert 'give an ISO image' in error.value.text
     path.write_binary('x' * 1000)
     assert '1000 bytes' in refusal(str(path))
     path.write_binary('QFI\xfb' + '\0' * 508)

@@ -106,6 +106,16 @@ def test_bad_input_is_one_line_and_status_2(capfd, image, tmpdir):
     assert 'no such command' in refused(capfd, 'walk')
     high = image(elf([(0x8000000, 0x8000000, SELF, 2)], 0x8000000), 'high')
     assert '--memory 129M' in refused(capfd, 'run', high)
+    paravirtual = image(elf([(0xc0000000, 0xc0000000, SELF, 2)], 0xc0000000), 'paravirtual')
+    assert '--mode para' in refused(capfd, 'run', paravirtual)
+
+
+@pytest.mark.parametrize('option', ['--report-file', '--final-state'])
+def test_a_file_that_cannot_be_written_is_told_before_the_run_and_a_full_disk_after_it(capfd, image, option):
+    path = image(kernel(out(0x3f8, 65) + POWER_OFF + SELF))
+    assert 'No such file' in refused(capfd, 'run', path, option, '/nowhere/file')           # and nothing was printed
+    status, text, errors = hyper(capfd, 'run', path, option, '/dev/full')
+    assert status == 2 and text == 'A' and 'No space left' in errors
 
 
 def test_help_models_and_version(capfd):
