@@ -2,6 +2,7 @@
 import argparse
 import contextlib
 import ctypes
+import os
 import pathlib
 import shlex
 import shutil
@@ -79,7 +80,7 @@ def linux(words):
     script = None if options.shell else read_script(options.script)
     made = boot.prepare(options.out, Debian(options.place, say, show_progress), script, options.package,
                         'shell.gz' if options.shell else 'script.gz', boot.MODULES)
-    say(f'kernel: {made.kernel}, {made.kernel.stat().st_size / 1e6:.1f} MB, as downloaded')
+    say(f'kernel: {os.path.relpath(made.kernel)}, {made.kernel.stat().st_size / 1e6:.1f} MB, as downloaded')
     say(f'ramdisk: {made.initrd}, {made.initrd.stat().st_size / 1e6:.1f} MB')
     with contextlib.ExitStack() as stack:
         if not options.shell and options.script is None:
