@@ -17,7 +17,7 @@ def plot(data, path):
     workloads = {name: {mode: part['seconds'] for mode, part in row.items()} for name, row in data.get('workloads', {}).items() if 'native' in row}
     panels = [(title, rows, log) for title, rows, log in (
         ('Operations of the kernel: time relative to the bare machine (shorter is better)', operations, True),
-        ('Programs that use the processor alone: time relative to the bare machine', workloads, False)) if rows]
+        ('Programs that use the processor alone: time relative to the bare machine (shorter is better)', workloads, False)) if rows]
     if not panels:
         return False
     figure, axes = pyplot.subplots(len(panels), 1, figsize=(13, 1 + 5 * len(panels)), squeeze=False, layout='constrained')
@@ -39,10 +39,11 @@ def bars(axis, title, rows, log):
         labels = [f'{ratio:.0f}' if ratio >= 9.95 else f'{ratio:.1f}' if ratio else '' for ratio in ratios]
         axis.bar_label(drawn, labels, fontsize=7, padding=1, rotation=90 if len(rows) > 10 else 0)
     axis.axhline(1, color=COLOURS['native'], linewidth=1, linestyle='--', zorder=3)
-    axis.text(len(rows) - 0.45, 1, ' native', va='center', ha='left', fontsize=8, color=COLOURS['native'])
+    axis.text(len(rows) - 0.4, 1, ' native', va='center', ha='left', fontsize=8, color=COLOURS['native'])
     if log:
         axis.set_yscale('log')
-        axis.yaxis.set_major_formatter(lambda value, _: f'{value:g}')
+        axis.yaxis.set_major_formatter(tick)
+        axis.yaxis.set_minor_formatter(tick)
     axis.margins(x=0.01, y=0.14)
     axis.set_xlim(-0.6, len(rows) - 0.4)
     axis.set_ylabel('times native')
@@ -50,6 +51,12 @@ def bars(axis, title, rows, log):
     axis.set_xticks(range(len(rows)), [label(name, row) for name, row in rows.items()], fontsize=8, rotation=35, ha='right')
     finish(axis)
     axis.legend(fontsize=9, frameon=False, loc='upper left', ncols=len(modes))
+
+
+def tick(value, _):
+    """The text at a mark of a logarithmic axis: 1, 2 and 5 of each decade have one."""
+    text = f'{value:g}'
+    return text if text.strip('0.') in ('1', '2', '5') else ''
 
 
 def label(name, row):
