@@ -18,7 +18,7 @@ LINE, LINES = 64, 64    # which bytes of a frame are decoded is remembered by li
 NEVER = 1 << 62
 MOST_DORMANT = 256      # codes that are kept though no frame holds them
 FETCHED = 1 << 16
-NO_CODE, NOT_YET = -1, 0 # of Block.code, else the position of its template code
+INTERPRETED, NO_CODE, NOT_YET = -2, -1, 0       # of Block.code, else the position of its template code
 
 
 class Block(object):
@@ -45,7 +45,6 @@ class Block(object):
         self.code = NOT_YET
         self.heat = 0                       # how often it was interpreted, all of it or, if it has code, the rest
         self.traced = False                 # it has no code, since the JIT is to compile it
-        self.resumed = False                # the processor was taken from template code before it
 
 
 class CodePage(object):

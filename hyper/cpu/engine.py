@@ -1,4 +1,5 @@
-"""The engine: runs decoded code, and is what the JIT traces.
+"""The engine: runs decoded code, and is what the JIT traces. Where there are templates the runner (templates/runner.py) runs all blocks but those of
+the JIT and of modes without templates, and `execute` only those.
 
 The block is the only green of the driver, so a trace folds away all decoding. `execute` is left for everything rare: events that are due, aborts, a
 stop request, indirect transfers with very many targets, and far ones to pages that are seldom entered, as those of a program that runs once are;
@@ -9,7 +10,7 @@ from rpython.rlib.jit import JitDriver, promote, unroll_safe, hint, dont_look_in
 
 from hyper.cpu import faults
 from hyper.cpu import system as stops
-from hyper.cpu.block import NO_CODE, text_of
+from hyper.cpu.block import text_of
 from hyper.cpu.faults import Abort, Breakpoint, ExecuteAlone, GuestFault
 from hyper.cpu.flags import RF
 from hyper.cpu.operations.base import Indirect
@@ -114,14 +115,12 @@ def execute(cpu, block):
             block = follow(block, page, address)
         if block.tail is not None:
             block = with_tail(block, system, mode, base)
-        if not we_are_jitted() and block.code != NO_CODE:
-            block.heat += 1
-            if block.heat > system.code.template_threshold:
-                outcome = runner.run(system, block)
-                if outcome is None:
-                    return runner.left(system)
-                block = outcome
-                backward = block.traced
+        if not we_are_jitted() and runner.takes(system, block):
+            outcome = runner.run(system, block)
+            if outcome is None:
+                return runner.left(system)
+            block = outcome
+            backward = block.traced
         if backward:
             driver.can_enter_jit(block=block, cpu=cpu)
 
@@ -251,12 +250,11 @@ def run_fast(system):
 
 
 def go_on(system, cpu):
-    """Run from CS:EIP on until something must be done outside. The JIT counts how often `execute` is called with a block, and traces from there. That is well
-    where handlers begin, but not where template code was interrupted: what has code already would be traced, however short it is run each time."""
+    """Run from CS:EIP on until something must be done outside."""
     where = IN_CPU
     while where == IN_CPU:
         block = find_block(system)
-        if block.resumed and block.code > 0:
+        if runner.takes(system, block):
             block = runner.run(system, block)
         if block is None:
             where = runner.left(system)

@@ -10,7 +10,7 @@ from rpython.rlib.jit import hint
 from hyper.board import raw
 from hyper.cpu import flags
 from hyper.cpu import system as stops
-from hyper.cpu.block import NO_CODE, NOT_YET
+from hyper.cpu.block import INTERPRETED, NO_CODE, NOT_YET
 from hyper.cpu.faults import Abort, ExecuteAlone
 from hyper.cpu.mode import READ_TAG, TLB_INDEX, WRITE_TAG
 from hyper.cpu.operations.sse.state import EM, OSFXSR, TS
@@ -172,10 +172,19 @@ class Templates(object):
         if position > 0:
             block.code = position
             self.blocks.append(block)
+        elif not block.traced:
+            block.code = INTERPRETED
 
-    def give_to_jit(self, block):
-        """The code of a block, which has left the same operation to the interpreter again and again, is given up."""
-        if self.compiler.at <= CODE_SIZE - LONGEST_BLOCK:
+    def warm(self, block):
+        """A block without code is about to be run: compile it if it has been interpreted often enough."""
+        block.heat += 1
+        if block.heat > self.system.code.template_threshold:
+            self.compile(block)
+
+    def note_computing(self, block):
+        """The code of a block has left an operation that the JIT does well with. When it has done so again and again it is given up."""
+        block.heat += 1
+        if block.heat > REPEATED and self.compiler.at <= CODE_SIZE - LONGEST_BLOCK:
             self.compiler.close(block, raw.load32(self.frame, frame.BLOCK))
             block.code = NO_CODE
             block.traced = True
@@ -278,55 +287,47 @@ def left(system):
     return system.templates.left
 
 
-def note_stop(system, page, address):
-    """Code is left in a page for what goes on outside of the processor, and will be entered again at an address."""
-    base = address & PAGE
-    mode = page.mode
-    if page.base != base:
-        page = system.code.lookup(base)
-    if page.base == base and page.mode is mode and page.valid:
-        page.block_at(address).resumed = True
+def takes(system, block):
+    """Whether `run` runs a block, not `engine.execute`."""
+    return system.templates is not None and block.code != NO_CODE
 
 
 def run(system, block):
-    """Run from a block on, which is warm. Gives the block that the interpreter must go on with, or None if `engine.execute` must return `left`."""
+    """Run from a block on. Gives the next one that is not `run`'s, or None if `engine.execute` must return `left`."""
     from hyper.cpu import engine
     templates = system.templates
     cpu = hint(system.cpu, access_directly=True)
-    while True:
-        if block.code <= 0:
-            if block.code == NO_CODE or block.heat <= system.code.template_threshold:
+    if block.code == NOT_YET:
+        templates.warm(block)
+    while block.code != NO_CODE:
+        index = 0
+        link = 0
+        inside = False
+        if block.code > 0:
+            inside = templates.enter(cpu, block) != LEFT_AT
+            block = templates.last_block()
+            if inside:
+                cpu.eip = raw.load32(templates.frame, frame.EIP)
+                link = raw.load32(templates.frame, frame.LINK)
+            elif block.code == NO_CODE:
                 return block
-            templates.compile(block)
-            if block.code <= 0:
-                return block
-        why = templates.enter(cpu, block)
-        block = templates.last_block()
+            else:
+                index = raw.load32(templates.frame, frame.INDEX)
+                ended = raw.load32(templates.frame, frame.ENDED)
+                if ended != 0:
+                    raw.store32(templates.frame, frame.ENDED, 0)
+                    cpu.eip = raw.load32(templates.frame, frame.EIP)
+                    templates.left = engine.IN_CPU
+                    if ended == frame.ALONE:
+                        cpu.save(system)
+                        templates.left = engine.AT_REST
+                    return None
+                if index < len(block.ops) and block.ops[index].computes:
+                    templates.note_computing(block)
         page = block.page
         mode = page.mode
         terminator = block.terminator
-        link = 0
-        inside = why != LEFT_AT
-        if inside:
-            cpu.eip = raw.load32(templates.frame, frame.EIP)
-            link = raw.load32(templates.frame, frame.LINK)
-        elif block.code == NO_CODE:
-            return block
-        else:
-            index = raw.load32(templates.frame, frame.INDEX)
-            ended = raw.load32(templates.frame, frame.ENDED)
-            if ended != 0:
-                raw.store32(templates.frame, frame.ENDED, 0)
-                cpu.eip = raw.load32(templates.frame, frame.EIP)
-                templates.left = engine.IN_CPU
-                if ended == frame.ALONE:
-                    cpu.save(system)
-                    templates.left = engine.AT_REST
-                return None
-            if index < len(block.ops) and block.ops[index].computes:
-                block.heat += 1
-                if block.heat > REPEATED:
-                    templates.give_to_jit(block)
+        if not inside:
             try:
                 whole = engine.run_operations(block, cpu, mode, index)
             except Abort, abort:
@@ -343,8 +344,6 @@ def run(system, block):
         if cpu.icount >= system.deadline and engine.looks(block, page, eip):
             cpu.save(system)
             system.service_events()
-            if system.stop != stops.STOP_NONE and not terminator.far:
-                note_stop(system, page, (eip + mode.cs_base) & M32)
             templates.left = engine.AT_REST
             return None
         if terminator.far:
@@ -360,11 +359,10 @@ def run(system, block):
         block = engine.follow(block, page, address)
         if block.tail is not None:
             block = engine.with_tail(block, system, mode, base)
-        if block.code != NO_CODE:
-            block.heat += 1
-            times = templates.times
-            if block.code == NOT_YET and block.heat > system.code.template_threshold:
-                templates.compile(block)
-            if block.code > 0 and inside and templates.times == times:
-                templates.set_mode(mode)
-                templates.remember(link, address, block)
+        times = templates.times
+        if block.code == NOT_YET:
+            templates.warm(block)
+        if block.code > 0 and inside and templates.times == times:
+            templates.set_mode(mode)
+            templates.remember(link, address, block)
+    return block
