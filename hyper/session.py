@@ -458,6 +458,8 @@ class Session(object):
                 raise UserError("%s: there is a domain of this name, number %d; give it another" % (domain.name, other.number))
         if version != XEN_1_0.version and version != XEN_1_2.version:
             raise UserError("the saved domain is damaged: interface %s" % version)
+        if domain.mode != PARA:
+            raise UserError("the saved domain is damaged: its configuration is of --mode %s" % domain.mode)
         if len(frames) < 16 or len(frames) > MOST_PAGES:
             raise UserError("the saved domain is damaged: it has %d pages" % len(frames))
         number = hypervisor.number_of_next()

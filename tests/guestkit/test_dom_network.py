@@ -218,7 +218,7 @@ def test_a_file_with_a_network_that_was_tampered_with_is_refused_in_one_line(her
         (rb'"network_0": \[\d+', b'"network_0": [999999999999999'), (rb'"network_0": \[(\d+), \d+', rb'"network_0": [\1, 134744072'), (rb'"network_0": \[', b'"network_0": [1, '),
         (rb'"receive_0": \[', b'"receive_0": [1, '), (rb'"rules": \[\d+, \d+', b'"rules": [0, 0'), (rb'"rules"', b'"rule"'), (rb'"network_0"', b'"network_1"'),
         (rb'"frames": \[', b'"frames": [0, '))]
-    bad += [good.replace(b'"vif": [', b'"vif": ["domains", '), good.replace(b'"version": 2', b'"version": 1'), good[:-100], good[:len(good) // 3]]
+    bad += [good.replace(b'"vif": [', b'"vif": ["domains", '), good.replace(b'"version": 2', b'"version": 1'), good.replace(b'"vif"', b'"type": "hvm", "vif"'), good[:-100], good[:len(good) // 3]]
     for data in bad:
         assert data != good
         file.write_bytes(data)
